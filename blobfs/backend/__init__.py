@@ -1,0 +1,1 @@
+"""What the engine needs of a storage, and its implementations."""

@@ -1,0 +1,173 @@
+"""The dozen calls that the engine needs of a storage.
+
+Keys are relative to the store's root, `/` between parts, and taken as they are: never a
+pattern, never normalised. An implementation MUST
+
+- answer FileNotFoundError only if the storage said that the object is not there; permission
+  denied is AccessError, no space left StorageFullError, all else that the storage did wrong
+  StoreUnavailableError;
+- make an object visible only whole: `put` and `create` by one request or rename, an `upload` by
+  its `complete`;
+- be usable from several threads at once.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator
+from typing import ClassVar, NamedTuple, Protocol
+
+
+class Object(NamedTuple):
+    """What a storage tells of an object without its bytes."""
+
+    key: str
+    size: int
+    """In bytes."""
+
+    token: str
+    """`etag:<value>` or `mtime:<ns>`: it changes when the object does."""
+
+    modified: float = 0.0
+    """POSIX seconds by the storage's clock; for display only."""
+
+
+class Upload(Protocol):
+    """A large object on its way. Parts may be written from several threads, in any order."""
+
+    part_size: int
+    """Bytes of every part but the last."""
+
+    parallel: int
+    """How many parts are worth having in flight."""
+
+    def write(self, number: int, data: bytes) -> None:
+        """Send part `number`, from 0."""
+
+    def adopt(self, file: int, advance: Callable[[int], object]) -> tuple[str, int] | None:
+        """Copy a whole open local file instead of parts; return digest and size of the copy.
+
+        None, and nothing was written, if that cannot be done; `advance` is told bytes.
+        """
+
+    def complete(self) -> None:
+        """Make the object visible; all its parts were written."""
+
+    def abort(self) -> None:
+        """Forget it: nothing becomes visible. Never raises."""
+
+
+class Backend(ABC):
+    """A storage, below one root."""
+
+    renames_directories: ClassVar[bool] = False
+    """Whether a tree is published by renaming its directory (`rename`, `sync` and `remove_tree`
+    are there), not by writing its manifest last."""
+
+    loses_answers: ClassVar[bool] = True
+    """Whether a call may be carried out although an error, or nothing, is the answer."""
+
+    forbidden: ClassVar[str] = ""
+    """Characters that a key cannot hold here, beside those that none may hold."""
+
+    jobs: int = 16
+    """Files in flight that serve it best."""
+
+    creates_exclusively: bool = True
+    """Whether `create` may be believed at all; learnt with the store's `format.json` if so."""
+
+    @abstractmethod
+    def read(self, key: str, start: int = 0, end: int | None = None) -> bytes:
+        """Return the bytes of an object from `start` up to `end`; fewer where it ends."""
+
+    @abstractmethod
+    def stream(self, key: str, part_size: int, start: int = 0) -> Iterable[bytes]:
+        """Yield an object's bytes from `start`, in order, in parts of about `part_size`."""
+
+    @abstractmethod
+    def head(self, key: str) -> Object:
+        """Return what is known of an object without reading it."""
+
+    @abstractmethod
+    def objects(self, prefix: str) -> Iterator[Object]:
+        """Yield every object below the directory `prefix`, in any order; none if absent."""
+
+    @abstractmethod
+    def names(self, prefix: str) -> list[str]:
+        """Return the names directly below the directory `prefix`; a directory's end in `/`."""
+
+    @abstractmethod
+    def put(
+        self, key: str, data: bytes, *, fresh: bool = False, executable: bool = False
+    ) -> None:
+        """Write a whole object, in place of one that may be there.
+
+        Args:
+            key: where.
+            data: all its bytes.
+            fresh: True if the key lies in a stage: nothing is there, and nobody looks yet.
+            executable: whether it is marked so, where a storage can.
+        """
+
+    @abstractmethod
+    def upload(
+        self, key: str, size: int, *, fresh: bool = False, executable: bool = False
+    ) -> Upload:
+        """Begin to write a large object of `size` bytes; arguments as for `put`."""
+
+    @abstractmethod
+    def create(self, key: str, data: bytes) -> None:
+        """Write a small object if none is there, in one step that exactly one of many wins.
+
+        Raises:
+            FileExistsError: if one is there (perhaps one's own, whose answer was lost).
+        """
+
+    @abstractmethod
+    def copy(
+        self, source: str, key: str, size: int, digest: str, *, executable: bool = False
+    ) -> bool:
+        """Copy an object inside the storage to a `fresh` key.
+
+        Returns:
+            False, and nothing is there, if the source is gone, has not this `size`, or has not
+            this `digest` where bytes pass through here, or if the storage cannot copy.
+        """
+
+    @abstractmethod
+    def delete(self, key: str) -> None:
+        """Delete an object; one that is not there is no error."""
+
+    def rename(self, source: str, key: str) -> None:
+        """Publish the directory `source` as `key`, in one step that exactly one of many wins.
+
+        Raises:
+            FileExistsError: if something is there.
+        """
+        raise NotImplementedError
+
+    def sync(self, prefix: str) -> None:
+        """Return when all that was written below `prefix` would survive a power loss."""
+        raise NotImplementedError
+
+    def remove_tree(self, prefix: str) -> None:
+        """Remove a directory of one's own stage; what is not there is no error."""
+        raise NotImplementedError
+
+    def make_directory(self, key: str) -> None:
+        """Make a directory that holds nothing yet, and those above it."""
+        raise NotImplementedError
+
+    def hold(self, stage: str) -> Callable[[], None]:
+        """Make the directory `stage`, marked as used; call the result to let go.
+
+        Raises:
+            FileExistsError: if it is there.
+        """
+        raise NotImplementedError
+
+    def reclaim(self, stages: str) -> None:
+        """Remove those of the directories in `stages` whose process is certainly gone."""
+        raise NotImplementedError
+
+    def is_case_insensitive(self) -> bool:
+        """Whether two keys that differ only in case are one here."""
+        return False

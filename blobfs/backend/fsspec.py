@@ -1,0 +1,217 @@
+"""Any storage that has an fsspec filesystem, by those of its calls that take a name as it is.
+
+The bulk verbs are not used: they expand patterns. Nor is `open(…, "wb")` where anyone looks: it
+commits what was half written when something goes wrong.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from blobfs.backend.base import Backend, Object
+from blobfs.errors import BlobfsError, StoreUnavailableError, typed
+from blobfs.names import STAGES
+
+if TYPE_CHECKING:
+    from fsspec import AbstractFileSystem
+
+PART_SIZE = 8 << 20
+"""Bytes that are sent or asked for at a time."""
+
+EXCLUSIVE = frozenset({"s3", "s3a", "abfs", "az", "abfss", "gs", "gcs"})
+"""Protocols whose `pipe_file(mode="create")` leaves the decision to the storage; the others
+look first and write then, which decides no race."""
+
+
+WRITING = frozenset({"writing", "creating"})
+"""Operations of which "not found" does not say that an object is absent."""
+
+
+class FsspecBackend(Backend):
+    """What lies below `root` on an fsspec filesystem."""
+
+    def __init__(
+        self,
+        filesystem: "AbstractFileSystem",
+        root: str,
+        redact: Callable[[str], str] = str,
+    ) -> None:
+        """Use `filesystem`; `redact` masks secrets in what it says."""
+        self._fs = filesystem
+        self._root = root.rstrip("/")
+        self._redact = redact
+        self._made: set[str] = set()
+        protocols = filesystem.protocol
+        first = protocols if isinstance(protocols, str) else protocols[0]
+        self.creates_exclusively = first in EXCLUSIVE
+
+    def read(self, key: str, start: int = 0, end: int | None = None) -> bytes:
+        with self._telling("reading", key) as path:
+            return bytes(self._fs.cat_file(path, start=start or None, end=end))
+
+    def stream(self, key: str, part_size: int, start: int = 0) -> Iterator[bytes]:
+        size = self.head(key).size
+        while start < size:
+            part = self.read(key, start, min(start + part_size, size))
+            if not part:
+                return
+            start += len(part)
+            yield part
+
+    def head(self, key: str) -> Object:
+        with self._telling("looking at", key) as path:
+            self._fs.invalidate_cache()
+            info = self._fs.info(path)
+        if info["type"] != "file":
+            raise FileNotFoundError(f"{path} is no object")
+        return _object(key, info)
+
+    def objects(self, prefix: str) -> Iterator[Object]:
+        with self._telling("listing", prefix) as path:
+            self._fs.invalidate_cache()
+            found = self._fs.find(path, detail=True)
+        skip = len(self._root) + 1 if self._root else 0
+        for name, info in found.items():
+            key = name[skip:].lstrip("/")
+            if not prefix or key.startswith(prefix + "/"):
+                yield _object(key, info)
+
+    def names(self, prefix: str) -> list[str]:
+        try:
+            with self._telling("listing", prefix) as path:
+                self._fs.invalidate_cache()
+                found = self._fs.ls(path, detail=True)
+        except FileNotFoundError:
+            return []
+        return [
+            info["name"].rstrip("/").rpartition("/")[2]
+            + ("/" if info["type"] == "directory" else "")
+            for info in found
+        ]
+
+    def put(
+        self, key: str, data: bytes, *, fresh: bool = False, executable: bool = False
+    ) -> None:
+        with self._telling("writing", key) as path:
+            self._make_directories(path)
+            self._fs.pipe_file(path, data)
+
+    def upload(
+        self, key: str, size: int, *, fresh: bool = False, executable: bool = False
+    ) -> "FsspecUpload":
+        from uuid import uuid4
+
+        with self._telling("writing", key):
+            temporary = self._path(f"{STAGES}/{uuid4()}")
+            self._make_directories(temporary)
+            return FsspecUpload(self, key, temporary, self._fs.open(temporary, "wb"))
+
+    def create(self, key: str, data: bytes) -> None:
+        with self._telling("creating", key) as path:
+            self._make_directories(path)
+            if self.creates_exclusively:
+                self._fs.pipe_file(path, data, mode="create")
+            else:  # the last writer wins, and what was committed is read back
+                self._fs.pipe_file(path, data)
+
+    def copy(
+        self, source: str, key: str, size: int, digest: str, *, executable: bool = False
+    ) -> bool:
+        return False
+
+    def delete(self, key: str) -> None:
+        with suppress(FileNotFoundError), self._telling("deleting", key) as path:
+            self._fs.rm_file(path)
+
+    def move(self, temporary: str, key: str) -> None:
+        """Move a complete object from the stage to its key."""
+        with self._telling("writing", key) as path:
+            self._make_directories(path)
+            try:
+                self._fs.cp_file(temporary, path)
+            except NotImplementedError:
+                self._fs.mv(temporary, path)  # such a filesystem renames, and takes names as is
+            else:
+                self._fs.rm_file(temporary)
+
+    def discard(self, temporary: str) -> None:
+        """Remove an object that was not completed."""
+        with suppress(Exception):  # the error that led here is the one to tell
+            self._fs.rm_file(temporary)
+
+    def _path(self, key: str) -> str:
+        return f"{self._root}/{key}" if key else self._root or "/"
+
+    def _make_directories(self, path: str) -> None:
+        parent = path.rpartition("/")[0]
+        if parent and parent not in self._made:
+            self._fs.makedirs(parent, exist_ok=True)
+            self._made.add(parent)
+
+    @contextmanager
+    def _telling(self, operation: str, key: str) -> Iterator[str]:
+        """Yield the path of `key`, and give what goes wrong with it one of our types."""
+        path = self._path(key)
+        what = f"{operation} {path}"
+        try:
+            yield path
+        except (BlobfsError, FileExistsError):
+            raise
+        except (FileNotFoundError, NotADirectoryError) as error:
+            told_absent = f"{what}: {self._redact(str(error))}"
+            if (
+                operation in WRITING
+            ):  # what is missing is where it was to go, not what was asked
+                raise StoreUnavailableError(told_absent) from None
+            raise FileNotFoundError(told_absent) from None
+        except OSError as error:
+            told = OSError(error.errno, self._redact(error.strerror or str(error)))
+            raise typed(told, what) from None
+        except Exception as error:  # noqa: BLE001 - a driver may raise anything
+            text = self._redact(f"{type(error).__name__}: {error}")
+            raise StoreUnavailableError(f"{what}: {text}") from None
+
+
+class FsspecUpload:
+    """A large object on its way: written where nobody looks, then moved to its key."""
+
+    part_size = PART_SIZE
+    parallel = 1
+
+    def __init__(self, backend: FsspecBackend, key: str, temporary: str, file: Any) -> None:  # noqa: ANN401 - whatever fsspec opened
+        self._backend = backend
+        self._key = key
+        self._temporary = temporary
+        self._file = file
+
+    def write(self, number: int, data: bytes) -> None:
+        """Write the next part; they come in order, one at a time."""
+        self._file.write(data)
+
+    def adopt(self, file: int, advance: Callable[[int], object]) -> None:
+        """Do nothing: what is local goes there by parts."""
+
+    def complete(self) -> None:
+        """Move it to its key."""
+        self._file.close()
+        self._backend.move(self._temporary, self._key)
+
+    def abort(self) -> None:
+        """Remove it."""
+        with suppress(Exception):  # the error that led here is the one to tell
+            self._file.close()
+        self._backend.discard(self._temporary)
+
+
+def _object(key: str, info: dict[str, Any]) -> Object:
+    """Return what an fsspec filesystem told; every one spells it in its own way."""
+    names = ("mtime", "LastModified", "last_modified", "modified", "updated", "created")
+    modified = next((info[name] for name in names if info.get(name)), 0.0)
+    if isinstance(modified, datetime):
+        modified = modified.timestamp()
+    if not isinstance(modified, int | float):
+        modified = 0.0
+    etag = next((info[name] for name in ("ETag", "etag") if info.get(name)), None)
+    token = f"etag:{etag}" if etag else f"mtime:{round(modified * 1e6) * 1000}"
+    return Object(key, int(info["size"] or 0), token, float(modified))

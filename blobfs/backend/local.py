@@ -1,0 +1,338 @@
+"""A directory of this machine, written with the calls that make a publication safe.
+
+fsspec's local filesystem is not used to write: it has no exclusive create, writes through links
+and syncs nothing.
+"""
+
+import os
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import ClassVar
+
+from blobfs.backend import files
+from blobfs.backend.base import Backend, Object
+from blobfs.backend.between import FileParts
+from blobfs.backend.directories import Directories, Mode
+from blobfs.backend.files import LocalUpload
+from blobfs.backend.system import clone, rename_exclusively
+from blobfs.errors import BlobfsError, StoreUnavailableError, typed
+from blobfs.hashcache import is_network_path
+from blobfs.names import STAGES
+
+BROKEN = "-broken"
+"""Ends the name of what was moved out of the way into a stage; it is kept."""
+
+_GONE = "-gone"
+"""Ends the name of a stage that is being removed."""
+
+_TRIES = 10
+"""How often a directory is made that others take for a dead one's in its first moment."""
+
+_READ = os.O_RDONLY | os.O_CLOEXEC | getattr(os, "O_NONBLOCK", 0)
+
+
+class LocalBackend(Backend):
+    """The directory `root`; it is made with the first object."""
+
+    renames_directories: ClassVar[bool] = True
+    loses_answers: ClassVar[bool] = False
+    jobs = 1  # measured: threads only slow small files down, see benchmarks/README.md
+
+    def __init__(self, root: str, mode: Mode | None = None) -> None:
+        self.root = root
+        self._directories = Directories(mode)
+        self._stages: dict[str, int] = {}  # those held, by path: open and locked
+
+    def path(self, key: str) -> str:
+        """Return where an object lies."""
+        return f"{self.root}/{key}" if key else self.root
+
+    def read(self, key: str, start: int = 0, end: int | None = None) -> bytes:
+        path = self.path(key)
+        try:
+            file, size = self._open(path)
+            try:
+                wanted = max((size if end is None else min(end, size)) - start, 0)
+                return files.read_exactly(file, start, wanted)
+            finally:
+                files.close(file)
+        except OSError as error:
+            raise self._not_found_or(error, f"reading {path}") from error
+
+    def stream(self, key: str, part_size: int, start: int = 0) -> FileParts:
+        return FileParts(partial(self._reading, self.path(key)), part_size, start)
+
+    def head(self, key: str) -> Object:
+        path = self.path(key)
+        try:
+            status = os.stat(path)
+        except OSError as error:
+            raise self._not_found_or(error, f"looking at {path}") from error
+        if not stat.S_ISREG(status.st_mode):
+            raise FileNotFoundError(f"{path} is no file")
+        return _object(key, status)
+
+    def objects(self, prefix: str) -> Iterator[Object]:
+        todo = [prefix]
+        while todo:
+            directory = todo.pop()
+            for entry in self._scan(directory):
+                key = f"{directory}/{entry.name}" if directory else entry.name
+                if entry.is_dir(follow_symlinks=False):
+                    todo.append(key)
+                elif entry.is_file():
+                    yield _object(key, entry.stat())
+
+    def names(self, prefix: str) -> list[str]:
+        return [e.name + "/" if e.is_dir() else e.name for e in self._scan(prefix)]
+
+    def put(
+        self, key: str, data: bytes, *, fresh: bool = False, executable: bool = False
+    ) -> None:
+        if not fresh:
+            with files.completing(self.upload(key, len(data), executable=executable)) as upload:
+                upload.write(0, data)
+            return
+        path = self.path(key)
+        try:
+            file = self._directories.create(path, executable=executable)
+            try:
+                files.write_all(file, data)
+            finally:
+                files.close(file)
+        except OSError as error:
+            raise typed(error, f"writing {path}") from error
+
+    def upload(
+        self, key: str, size: int, *, fresh: bool = False, executable: bool = False
+    ) -> LocalUpload:
+        from uuid import uuid4
+
+        path = self.path(key)
+        try:
+            if not fresh:
+                self._directories.make_anew(os.path.dirname(path))
+            return LocalUpload(
+                path,
+                lambda where: self._directories.create(where, executable=executable),
+                # Where the leftovers of the dead are looked for.
+                temporary=None if fresh else self.path(f"{STAGES}/{uuid4()}"),
+            )
+        except OSError as error:
+            raise typed(error, f"writing {path}") from error
+
+    def create(self, key: str, data: bytes) -> None:
+        upload = self.upload(key, len(data))
+        with files.completing(upload, exclusive=True):
+            upload.write(0, data)
+
+    def copy(
+        self, source: str, key: str, size: int, digest: str, *, executable: bool = False
+    ) -> bool:
+        """Share the bytes where the file system can, else copy and hash them."""
+        old, new = self.path(source), self.path(key)
+        try:
+            file, held = self._open(old)
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            raise typed(error, f"copying {old}") from error
+        try:
+            if held != size:
+                return False
+            return self._copy(file, new, size, digest, executable=executable)
+        except OSError as error:
+            raise typed(error, f"copying {old} to {new}") from error
+        finally:
+            files.close(file)
+
+    def delete(self, key: str) -> None:
+        try:
+            os.unlink(self.path(key))
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            raise typed(error, f"deleting {self.path(key)}") from error
+
+    def rename(self, source: str, key: str) -> None:
+        path = self.path(key)
+        try:
+            made = self._directories.make_anew(os.path.dirname(path))
+            self._check_stage(self.path(source))
+            rename_exclusively(self.path(source), path)
+            files.sync_directory(os.path.dirname(path))
+            for directory in made:
+                files.sync_directory(os.path.dirname(directory))
+        except (FileExistsError, BlobfsError):
+            raise
+        except OSError as error:
+            raise typed(error, f"publishing {path}") from error
+
+    def sync(self, prefix: str) -> None:
+        try:
+            files.sync_tree(self.path(prefix))
+        except OSError as error:
+            raise typed(error, f"writing out {self.path(prefix)}") from error
+
+    def remove_tree(self, prefix: str) -> None:
+        import shutil
+
+        try:
+            shutil.rmtree(self.path(prefix))
+        except FileNotFoundError:
+            pass
+        except NotADirectoryError:
+            self.delete(prefix)
+        except OSError as error:
+            raise typed(error, f"removing {self.path(prefix)}") from error
+
+    def hold(self, stage: str) -> Callable[[], None]:
+        """Make the directory `stage`, locked from its first moment under that name."""
+        path = self.path(stage)
+        parent, name = os.path.split(path)
+        unborn = f"{parent}/.{name}"
+        try:
+            for made in self._directories.make_anew(parent):
+                files.sync_directory(os.path.dirname(made))
+            for left in reversed(range(_TRIES)):
+                try:
+                    return self._held(unborn, path)
+                except FileNotFoundError:  # taken for a dead one, before it was locked
+                    if not left:
+                        raise
+            raise AssertionError("not reached")
+        except OSError as error:
+            raise typed(error, f"making {path}") from error
+
+    def _held(self, unborn: str, path: str) -> Callable[[], None]:
+        self._directories.make_one(unborn)
+        directory = os.open(unborn, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            files.lock(directory, wait=True)
+            os.rename(unborn, path)
+        except BaseException:
+            files.close(directory)
+            raise
+        self._stages[path] = directory
+        return lambda: files.close(self._stages.pop(path))
+
+    def _check_stage(self, path: str) -> None:
+        """Refuse a stage that was removed under its writer, and made again by the next file."""
+        held = self._stages.get(path)
+        if held is not None and not os.path.samestat(os.fstat(held), os.lstat(path)):
+            raise StoreUnavailableError(f"{path} was removed while it was written")
+
+    def reclaim(self, stages: str) -> None:
+        """Remove stages that nobody locks.
+
+        None on a network file system, where the locks of other machines may not be seen. Each
+        is renamed first: a writer that lives after all can then no longer publish it.
+        """
+        if is_network_path(self.root):
+            return
+        for entry in self._scan(stages):
+            key = f"{stages}/{entry.name}"
+            if entry.name.endswith(_GONE):
+                self.remove_tree(key)
+            elif not entry.name.endswith(BROKEN):
+                self._reclaim(key)
+
+    def _reclaim(self, key: str) -> None:
+        try:
+            directory = os.open(self.path(key), os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:  # gone meanwhile, or another user's: not ours to judge
+            return
+        try:
+            if files.lock(directory):
+                os.rename(self.path(key), self.path(key) + _GONE)
+                self.remove_tree(key + _GONE)
+        except OSError:  # as above
+            return
+        finally:
+            files.close(directory)
+
+    def make_directory(self, key: str) -> None:
+        try:
+            self._directories.make(self.path(key))
+        except OSError as error:
+            raise typed(error, f"making {self.path(key)}") from error
+
+    def is_case_insensitive(self) -> bool:
+        try:
+            here = os.stat(self.path(".blobfs"))
+            return os.path.samestat(here, os.stat(self.path(".BLOBFS")))
+        except OSError:  # no such directory: case counts
+            return False
+
+    def _copy(self, file: int, path: str, size: int, digest: str, *, executable: bool) -> bool:
+        """Copy an open file, and read what is there then: damage is not handed down."""
+        from hashlib import sha256
+
+        target = self._directories.create(path, executable=executable)
+        try:
+            shared, start = clone(file, target), 0
+            hasher = sha256()
+            while part := os.pread(file, files.PART_SIZE, start):
+                hasher.update(part)
+                if not shared:
+                    files.write_all(target, part, start)
+                start += len(part)
+        finally:
+            os.close(target)
+        if (start, f"sha256:{hasher.hexdigest()}") == (size, digest):
+            return True
+        os.unlink(path)
+        return False
+
+    @contextmanager
+    def _reading(self, path: str) -> Iterator[int]:
+        try:
+            file, _ = self._open(path)
+            try:
+                yield file
+            finally:
+                files.close(file)
+        except BlobfsError:  # of who uses the bytes
+            raise
+        except OSError as error:
+            raise self._not_found_or(error, f"reading {path}") from error
+
+    def _open(self, path: str) -> tuple[int, int]:
+        """Open a file for reading; return its size, too."""
+        file = os.open(path, _READ)
+        try:
+            status = os.fstat(file)
+            if not stat.S_ISREG(status.st_mode):
+                raise FileNotFoundError(f"{path} is no file")
+        except OSError:
+            files.close(file)
+            raise
+        return file, status.st_size
+
+    def _scan(self, prefix: str) -> list[os.DirEntry[str]]:
+        path = self.path(prefix)
+        try:
+            with os.scandir(path) as entries:
+                return list(entries)
+        except OSError as error:
+            found = self._not_found_or(error, f"listing {path}")
+            if isinstance(found, BlobfsError):
+                raise found from error
+            return []
+
+    def _not_found_or(self, error: OSError, what: str) -> Exception:
+        """Return a FileNotFoundError if `error` says that something is absent."""
+        absent = isinstance(error, FileNotFoundError | NotADirectoryError)
+        if not absent:
+            return typed(error, what)
+        if isinstance(error, NotADirectoryError) and os.path.isfile(self.root):
+            return StoreUnavailableError(
+                f"{what}: the store's root {self.root} is a file; a directory is needed"
+            )
+        return FileNotFoundError(f"{what}: {error.strerror or error}")
+
+
+def _object(key: str, status: os.stat_result) -> Object:
+    return Object(key, status.st_size, f"mtime:{status.st_mtime_ns}", status.st_mtime)

@@ -1,0 +1,217 @@
+"""What every blob manager is: a configuration mapped to a filesystem and a root on it."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from blobfs.artifact.local import upload_path
+from blobfs.artifact.reading import Found, path_at, resolve, resolve_key
+from blobfs.backend.base import Backend
+from blobfs.config import COMMON_KEYS, Key, Options, StoreConfig, check_options
+from blobfs.errors import ConfigError, UnsafeNameError
+from blobfs.location import Location
+from blobfs.names import MANIFEST_NAME
+from blobfs.store import Store
+
+if TYPE_CHECKING:
+    from logging import Logger
+    from typing import Self
+
+    from fsspec import AbstractFileSystem
+
+
+class BlobManager:
+    """Maps a configuration to an fsspec filesystem and a root; it moves no bytes itself.
+
+    A manager of one's own subclasses this, takes `config: dict`, and gives `filesystem()` and
+    `root`. One that overrides `upload` and `download` instead works, too.
+    """
+
+    keys: ClassVar[Sequence[Key] | None] = None
+    """The options it takes, held against the configuration at construction; None: any."""
+
+    _store: "Store | None" = None
+
+    def __new__(cls, *args: Any, **options: Any) -> "Self":  # noqa: ANN401 - a subclass may take more
+        """Keep the configuration already: a subclass may forget its base's `__init__`."""
+        self = super().__new__(cls)
+        config = options.get("config", args[0] if args else None)
+        self._hold(config if isinstance(config, Mapping) else {})
+        return self
+
+    def __init__(self, config: Mapping[str, Any]) -> None:
+        """Keep the configuration; nothing is connected before something is to be done.
+
+        Raises:
+            ConfigError: listing everything that is wrong with it.
+        """
+        self._hold(config)
+        self.options  # noqa: B018 - what is wrong is told now
+
+    @cached_property
+    def options(self) -> Options:
+        """What the configuration says, checked."""
+        if self.keys is not None:
+            return check_options(self.config, self.keys)
+        known = {name for key in COMMON_KEYS for name in (key.name, *key.aliases)}
+        common = {name: value for name, value in self.config.items() if name in known}
+        optional = [replace(key, required=False) for key in COMMON_KEYS]
+        return check_options(common, optional, where=self._held.origin)
+
+    def _hold(self, config: Mapping[str, Any]) -> None:
+        kind = type(self)
+        path = f"{kind.__module__}.{kind.__qualname__}"
+        origin = getattr(config, "origin", "blob_manager_config")
+        # In a value that hides it, so that neither repr nor vars nor a pickle shows a secret.
+        self._held = StoreConfig(None, path, config, origin)  # type: ignore[arg-type] # the same object, as AIFlow's callers expect
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.options!r})"
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the connection behind; a written-out secret refuses to be pickled."""
+        return {**self.__dict__, "_store": None}
+
+    @property
+    def config(self) -> Mapping[str, Any]:
+        """The configuration, the very object that was given."""
+        return self._held.blob_manager_config
+
+    @config.setter
+    def config(self, config: Mapping[str, Any]) -> None:
+        self._hold(config)
+
+    @property
+    def root_dir(self) -> str | None:
+        """The configured `root_directory`."""
+        return self.config.get("root_directory")
+
+    @property
+    def log(self) -> "Logger":
+        """Where it logs."""
+        import logging
+
+        return logging.getLogger(f"{type(self).__module__}.{type(self).__qualname__}")
+
+    # ---- what a subclass gives -------------------------------------------------------------
+
+    def filesystem(self) -> "AbstractFileSystem":
+        """Return the fsspec filesystem that the configuration means, ready to be used."""
+        raise NotImplementedError(f"{type(self).__name__} must define filesystem()")
+
+    @property
+    def root(self) -> str:
+        """The path on that filesystem that everything lies under."""
+        raise NotImplementedError(f"{type(self).__name__} must define root")
+
+    def location(self) -> Location:
+        """Return how handles spell the root."""
+        return Location(self.filesystem().unstrip_protocol(self.root).rstrip("/"))
+
+    def backend(self) -> Backend:
+        """Return the calls that the engine makes."""
+        from blobfs.backend.fsspec import FsspecBackend
+        from blobfs.config import redact
+
+        secrets = self.options.secrets()
+        return FsspecBackend(self.filesystem(), self.root, lambda text: redact(text, secrets))
+
+    # ---- what it gives ---------------------------------------------------------------------
+
+    def open(self, name: str | None = None, origin: str | None = None) -> Store:
+        """Return the store, to be used as often as one likes.
+
+        Args:
+            name: what it is called in the configuration, if it has a name there.
+            origin: what chose it, for messages.
+        """
+        from blobfs.managers.any import open_url
+
+        return Store(
+            name,
+            self.backend(),
+            self.location(),
+            origin=origin or self._held.origin,
+            delta=self.options.get("delta", "copy"),
+            links=self.options.get("links", "inside"),
+            jobs=self.options.get("jobs"),
+            open_url=open_url,
+        )
+
+    def upload(self, local_file_path: str | os.PathLike[str]) -> str:
+        """Store a file or directory and return its handle, whose last part is its name.
+
+        Raises:
+            BlobfsError: see `blobfs.upload`.
+        """
+        return upload_path(self._opened(), local_file_path).path
+
+    def download(
+        self,
+        remote_file_path: str | os.PathLike[str],
+        local_dir: str | os.PathLike[str] | None = None,
+    ) -> str:
+        """Bring what a handle names to `<local_dir>/<its name>` and return that path.
+
+        Files that are there already under that name give way.
+
+        Args:
+            remote_file_path: a handle, as `upload` returned it, or any path below the root.
+            local_dir: None: the configured `local_repository`.
+
+        Raises:
+            UnsafeNameError: if the handle lies outside the root.
+            BlobfsError: see `blobfs.download`.
+        """
+        from blobfs.artifact.download import download
+
+        try:
+            found = self.find(os.fspath(remote_file_path))
+        except UnsafeNameError as error:  # in AIFlow's words, which its users match on
+            raise UnsafeNameError(f"Cannot download {remote_file_path}: {error}") from None
+        directory = local_dir or self.options.get("local_repository")
+        if directory is None:
+            return self._in_place(found)
+        name = os.fspath(remote_file_path).rstrip("/").rpartition("/")[2]
+        target = os.path.join(directory, name)
+        return str(download(found, target, overwrite=True, exact=True))
+
+    def find(self, handle: str) -> Found:
+        """Return what a handle names.
+
+        Raises:
+            UnsafeNameError: if it lies outside the root.
+            ArtifactNotFoundError: if there is nothing.
+        """
+        return find_handle(self._opened(), handle)
+
+    def _in_place(self, found: Found) -> str:
+        raise ConfigError(
+            f"Cannot download {found.name}: no directory was given, and"
+            " `local_repository` option of blob manager config is not configured."
+        )
+
+    def _opened(self) -> Store:
+        if self._store is None:
+            self._store = self.open()
+        return self._store
+
+
+def find_handle(store: Store, handle: str) -> Found:
+    """Return what a handle names in a store.
+
+    Raises:
+        UnsafeNameError: if it lies outside the store's root.
+        ArtifactNotFoundError: if there is nothing.
+    """
+    key = store.location.key(handle)
+    if key is None:
+        raise UnsafeNameError(
+            f"{handle} does not lie under {store.location.url}, the root of {store}"
+        )
+    if not (at := store.layout.artifact_at(key)) or at[1] == MANIFEST_NAME:
+        return resolve_key(store, key)
+    digest, rest = at
+    return resolve(store, digest, path_at(rest))

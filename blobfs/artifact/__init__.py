@@ -1,0 +1,1 @@
+"""What is done with artifacts, on opened stores. Each function reads as its algorithm."""

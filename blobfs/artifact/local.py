@@ -1,0 +1,94 @@
+"""Upload of a local path: what `blobfs.upload` and every blob manager share."""
+
+import os
+from typing import Literal
+
+from blobfs.artifact.upload import plan_upload, upload
+from blobfs.artifact.value import Artifact, Options, UploadPlan
+from blobfs.config import cache_directory
+from blobfs.digest import Digest
+from blobfs.hashcache import HashCache, is_network_path
+from blobfs.scan import Links, scan
+from blobfs.source import LocalSource
+from blobfs.store import Store
+from blobfs.transfer import Callback
+
+UseCache = bool | Literal["always"]
+"""Whether digests are remembered; on network file systems, whose clocks and inodes are less to
+be trusted, only with `always`."""
+
+
+def open_source(
+    source: str | os.PathLike[str],
+    store: Store | None,
+    *,
+    ignore: bool | str = True,
+    links: Links | None = None,
+) -> LocalSource:
+    """Look at a local file or directory that is to go to `store`.
+
+    Raises:
+        SourceNotFoundError, AccessError, UnsafeNameError, SourceError: see `blobfs.scan`.
+    """
+    root = getattr(store.backend, "root", None) if store else None
+    links = links or (store.links if store else "inside")
+    return LocalSource(scan(source, ignore=ignore, links=links, store_root=root))
+
+
+def hash_cache(use: UseCache, source: str | os.PathLike[str]) -> HashCache | None:
+    """Return the user's hash cache, None where it is not to be used."""
+    if not use or (use != "always" and is_network_path(os.path.abspath(source))):
+        return None
+    return HashCache(cache_directory())
+
+
+def upload_path(  # noqa: PLR0913 - the public interface, one level down
+    store: Store,
+    source: str | os.PathLike[str],
+    *,
+    name: str | None = None,
+    version: str | None = None,
+    ignore: bool | str = True,
+    links: Links | None = None,
+    base: Digest | None = None,
+    check: bool = False,
+    use_cache: UseCache = True,
+    jobs: int | None = None,
+    callback: Callback | None = None,
+) -> Artifact:
+    """Store a local file or directory; see `blobfs.upload`."""
+    cache = hash_cache(use_cache, source)
+    options = Options(name, version, base, check, jobs, cache)
+    try:
+        return upload(
+            lambda: open_source(source, store, ignore=ignore, links=links),
+            store,
+            options,
+            callback,
+        )
+    finally:
+        if cache:
+            cache.close()
+
+
+def plan_path(  # noqa: PLR0913 - the public interface, one level down
+    store: Store,
+    source: str | os.PathLike[str],
+    *,
+    name: str | None = None,
+    version: str | None = None,
+    ignore: bool | str = True,
+    links: Links | None = None,
+    base: Digest | None = None,
+    use_cache: UseCache = True,
+) -> UploadPlan:
+    """Return what `upload_path` would do."""
+    cache = hash_cache(use_cache, source)
+    options = Options(name, version, base, cache=cache)
+    try:
+        return plan_upload(
+            open_source(source, store, ignore=ignore, links=links), store, options
+        )
+    finally:
+        if cache:
+            cache.close()

@@ -1,0 +1,35 @@
+"""Look into a hit: is every object there, with its size? What is not is sent again."""
+
+from blobfs.artifact.sink import FinalSink
+from blobfs.manifest import Entry, Manifest
+from blobfs.source import Source
+from blobfs.store import Store
+from blobfs.transfer import Callback, move
+
+
+def repair(
+    store: Store, digest: str, source: Source, callback: Callback, jobs: int
+) -> tuple[int, int]:
+    """Send again what an artifact lacks; return how many files and bytes that were."""
+    manifest = store.manifest(digest)
+    lacking = [entry for entry, _ in lacks(store, manifest)]
+    size = sum(entry.size for entry in lacking)
+    callback.call("sending")
+    callback.absolute_update(0)
+    callback.set_size(size)
+    move(lacking, source, FinalSink(store, manifest), jobs=jobs, callback=callback)
+    return len(lacking), size
+
+
+def lacks(store: Store, manifest: Manifest) -> list[tuple[Entry, int | None]]:
+    """Return the entries whose object is absent (None) or has another size (in bytes)."""
+    header, layout = manifest.header, store.layout
+    holders = {header.digest, *(e.within for e in manifest.entries if e.within)}
+    sizes = {
+        found.key: found.size
+        for digest in holders
+        for found in store.backend.objects(layout.directory(digest))
+    }
+    files = (entry for entry in manifest.entries if not entry.is_directory)
+    found = ((entry, sizes.get(layout.content(header, entry))) for entry in files)
+    return [(entry, size) for entry, size in found if size != entry.size]

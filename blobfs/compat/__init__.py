@@ -1,0 +1,1 @@
+"""What exists only for the spellings of the systems that blobfs takes over from."""

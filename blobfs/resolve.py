@@ -1,0 +1,192 @@
+"""What the refs, stores and URLs that people type mean."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from blobfs.artifact.local import hash_cache, open_source
+from blobfs.artifact.reading import Found, objects_at, objects_source, resolve
+from blobfs.config import StoreConfig, find_store, store_from_dict
+from blobfs.digest import PREFIX, Digest, hex_of, short
+from blobfs.errors import ArtifactNotFoundError, ConfigError
+from blobfs.layout.hashed import ARTIFACTS
+from blobfs.managers import load_manager_class
+from blobfs.managers.any import open_url
+from blobfs.managers.base import BlobManager, find_handle
+from blobfs.manifest import Entry
+from blobfs.ref import SCHEME, Ref, is_url, parse, whole
+from blobfs.source import RemoteSource
+from blobfs.store import Asset, Store
+
+StoreLike = Store | str | Mapping[str, Any] | None
+"""An opened store, the name of a configured one, a configuration, or None: the default."""
+
+
+def open_store(store: StoreLike = None) -> Store:
+    """Open a store: the default one, one by its name, or one by its configuration.
+
+    Args:
+        store: None: the project's, else the user's `default_store`, else the embedded `local`.
+
+    Raises:
+        ConfigError: if there is none of that name, or its configuration cannot be used.
+        MissingDependencyError: if the package of its backend is not installed.
+    """
+    if isinstance(store, Store):
+        return store
+    if store is None or isinstance(store, str):
+        config = find_store(store)
+    else:
+        config = store_from_dict(store)
+    manager = open_manager(config)
+    if not isinstance(manager, BlobManager):
+        raise ConfigError(
+            f"{config.blob_manager_class} ({config.origin}) offers upload and download only;"
+            " artifacts need a subclass of blobfs.BlobManager"
+        )
+    return manager.open(config.name, config.origin)
+
+
+def open_manager(config: StoreConfig) -> Any:  # noqa: ANN401 - any class with the two methods
+    """Return the blob manager that a configured store names."""
+    return load_manager_class(config.blob_manager_class)(config.blob_manager_config)
+
+
+def find(ref: str, *, store: StoreLike = None) -> Found:
+    """Return what a ref names: its entries, and a source of their bytes.
+
+    Raises:
+        ConfigError: if it is no ref.
+        ArtifactNotFoundError: if it names nothing.
+    """
+    parsed = parse(ref)
+    opened = store_of(parsed, store)
+    if parsed.handle is not None:
+        return find_handle(opened, parsed.handle)
+    if parsed.key is not None:
+        return find_handle(opened, opened.location.handle(parsed.key))
+    return resolve(opened, digest_of(opened, parsed), parsed.path)
+
+
+def store_of(ref: Ref, store: StoreLike) -> Store:
+    """Return the store that a ref is about.
+
+    Raises:
+        ConfigError: if the ref and the argument name two.
+    """
+    opened = open_store(store if ref.store is None or store is not None else ref.store)
+    if ref.store is not None and opened.name != ref.store:
+        raise ConfigError(f"{ref.text!r} is in the store {ref.store!r}, not in {opened}")
+    return opened
+
+
+def digest_of(store: Store, ref: Ref) -> Digest:
+    """Return the whole digest of the artifact that a ref names.
+
+    Raises:
+        ArtifactNotFoundError: if there is none.
+        ConfigError: if the first digits of one fit several.
+    """
+    if ref.handle is not None or ref.key is not None:
+        header = find_handle(store, ref.handle or store.location.handle(ref.key or "")).header
+        if header is None:
+            raise ConfigError(f"{ref.text!r} names no artifact")
+        return header.digest
+    if ref.digest is None:
+        return asset_of(store, ref).digest
+    if digest := whole(ref.digest):
+        return digest
+    digits = hex_of(ref.digest)
+    names = [name.rstrip("/") for name in store.backend.names(ARTIFACTS)]
+    fitting = sorted(name for name in names if name.startswith(digits))
+    if len(fitting) > 1:
+        shown = ", ".join(short(PREFIX + name) for name in fitting)
+        raise ConfigError(f"{ref.text!r} fits several artifacts in {store}: {shown}")
+    if not fitting:
+        raise ArtifactNotFoundError(f"{store} has no artifact {ref.digest}…")
+    return Digest(PREFIX + fitting[0])
+
+
+def asset_of(store: Store, ref: Ref) -> Asset:
+    """Return the asset that a ref names.
+
+    Raises:
+        ConfigError: if the ref names no asset.
+        ArtifactNotFoundError: if there is none, or it was removed; says what there is.
+    """
+    if ref.name is None:
+        raise ConfigError(f"{ref.text!r} names no asset: name:version, name@latest")
+    if ref.version is not None:
+        asset = store.asset(ref.name, ref.version)
+        if asset is not None and not asset.removed:
+            return asset
+    versions = store.versions(ref.name)
+    if (
+        ref.version is None
+        and versions.live
+        and (latest := store.live(ref.name, versions.live[-1]))
+    ):
+        return latest
+    raise ArtifactNotFoundError(_no_asset(store, ref, list(versions.live), versions.removed))
+
+
+def _no_asset(store: Store, ref: Ref, live: list[str], removed: frozenset[str]) -> str:
+    if ref.version in removed:
+        return f"{ref.name}:{ref.version} was removed from {store}"
+    if live:
+        return f"{store} has no {ref.name}:{ref.version}; it has: {', '.join(live[-10:])}"
+    import difflib
+
+    close = difflib.get_close_matches(ref.name or "", store.asset_names(), n=3)
+    hint = f"; did you mean {' or '.join(close)}?" if close else ""
+    return f"{store} has no asset {ref.name}{hint}"
+
+
+def entries_of(side: str, store: StoreLike) -> list[Entry]:
+    """Return the entries of what a ref names, or of a local path, hashed."""
+    if not is_local(side):
+        return list(find(side, store=store).entries)
+    source = open_source(side, None)
+    cache = hash_cache(use=True, source=side)
+    try:
+        return source.entries({}, cache=cache, take=None, advance=lambda _: None)
+    finally:
+        if cache:
+            cache.close()
+
+
+def is_local(text: str) -> bool:
+    """Whether what a person typed for `REF|PATH` is a path."""
+    return not is_url(text) and (text.startswith((".", "/", "~")) or "/" in text)
+
+
+def remote_source(store: Store, url: str) -> RemoteSource:
+    """Return what a URL names as a source whose bytes are to be copied."""
+    found = found_at(store, url)
+    if found is not None:
+        return RemoteSource(
+            found.source, found.name, found.entries, url, is_file=not found.is_tree
+        )
+    backend, key = open_url(url)
+    is_tree, entries = objects_at(backend, key, url)
+    name = key.rpartition("/")[2] or "root"
+    source = objects_source(backend, key, url, is_tree=is_tree)
+    return RemoteSource(source, name, entries, url, is_file=not is_tree)
+
+
+def found_at(store: Store, url: str) -> Found | None:
+    """Return what a URL names if it lies in this store, or in one that has a name."""
+    if url.startswith(SCHEME):
+        ref = parse(url)
+        return find(url, store=store if ref.store == store.name else None)
+    if store.location.key(url) is not None:
+        return find_handle(store, url)
+    return None
+
+
+def check_plain(found: Found) -> None:
+    """Raise unless every byte lies under its own name below the artifact's root."""
+    if any(entry.within or entry.key for entry in found.entries):
+        raise ConfigError(
+            f"the bytes of {found.name} do not all lie under their own names in {found.store}:"
+            " download it, or `blobfs materialize` it"
+        )

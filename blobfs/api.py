@@ -8,7 +8,7 @@ from blobfs.artifact.local import UseCache, plan_path, upload_path
 from blobfs.artifact.value import Artifact, Options, UploadPlan
 from blobfs.config import find_store, store_from_dict
 from blobfs.errors import ConfigError
-from blobfs.manifest import Header
+from blobfs.manifest import Header, Manifest
 from blobfs.names import check_name
 from blobfs.ref import is_url, parse
 from blobfs.resolve import (
@@ -111,7 +111,9 @@ def upload(  # noqa: PLR0913 - the public interface
         )
     url = str(source)
     if not copy:
-        return _refer(opened, url, name, version)
+        from blobfs.artifact.reference import refer
+
+        return refer(opened, _referred(opened, url), name, version)
     options = Options(name, version, base_digest, check, jobs)
     from blobfs.artifact.upload import upload
 
@@ -127,20 +129,28 @@ def plan_upload(  # noqa: PLR0913 - the public interface
     ignore: bool | str = True,
     links: Links | None = None,
     base: str | None = None,
+    check: bool = False,
+    copy: bool = False,
     hash_cache: UseCache = True,
 ) -> UploadPlan:
     """Return what `upload` would do, as a value; nothing is written but the hash cache.
+
+    The arguments are those of `upload`.
 
     Raises:
         BlobfsError: as `upload` does before it sends anything.
     """
     opened = open_store(store)
     base_digest = digest_of(opened, parse(base)) if base else None
-    if is_url(source):
-        options = Options(name, version, base_digest)
+    if is_url(source) and copy:
+        options = Options(name, version, base_digest, check)
         from blobfs.artifact.upload import plan_upload
 
         return plan_upload(remote_source(opened, str(source)), opened, options)
+    if is_url(source):
+        from blobfs.artifact.reference import plan_refer
+
+        return plan_refer(opened, _referred(opened, str(source)), name, version)
     return plan_path(
         opened,
         source,
@@ -149,6 +159,7 @@ def plan_upload(  # noqa: PLR0913 - the public interface
         ignore=ignore,
         links=links,
         base=base_digest,
+        check=check,
         use_cache=hash_cache,
     )
 
@@ -282,16 +293,16 @@ def storage_options(ref: str, *, store: StoreLike = None) -> dict[str, Any]:
     return manager.options.reveal("storage_options", {}) or {}
 
 
-def _refer(store: Store, url: str, name: str | None, version: str | None) -> Artifact:
-    """Register what a URL names, without its bytes."""
+def _referred(store: Store, url: str) -> Manifest:
+    """Return the manifest that refers to what a URL names."""
     from blobfs.artifact.reading import objects_at
-    from blobfs.artifact.reference import refer, refer_inside
+    from blobfs.artifact.reference import inside, outside
     from blobfs.managers.any import open_url
 
     found = found_at(store, url)
     if found is not None and found.header is not None:
         if found.store.location == store.location:
-            return refer_inside(store, found, name=name, version=version)
+            return inside(found.header, found)
         check_plain(found)
         url = found.store.location.handle(found.store.layout.root(found.header))
         url += f"/{found.path}" if found.path else ""
@@ -301,4 +312,4 @@ def _refer(store: Store, url: str, name: str | None, version: str | None) -> Art
     if backend is store.backend:
         key = store.location.key(url) or ""
     is_tree, entries = objects_at(backend, key, url)
-    return refer(store, url, entries, is_tree=is_tree, name=name, version=version)
+    return outside(url, entries, is_tree=is_tree)

@@ -558,7 +558,9 @@ class ManagerTests:
         place.around.delete(f"{below}/a.txt")
         place.around.write(f"{below}/run.sh", b"short")
         assert blobfs.upload(tree, store=store).reused, "a hit trusts the manifest"
+        plan = blobfs.plan_upload(tree, store=store, name="n", check=True)
         checked = blobfs.upload(tree, store=store, name="n", check=True)
+        assert (len(plan.send), plan.send_bytes) == (checked.sent_files, checked.sent_bytes)
         assert (checked.reused, checked.sent_files, checked.sent_bytes) == (False, 2, 14)
         assert checked.version == "1"
         assert place.around.snapshot() == good

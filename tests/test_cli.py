@@ -199,6 +199,7 @@ def test_dry_run_says_what_would_be_sent_and_writes_nothing(tree: Path) -> None:
     assert (artifact["digest"], artifact["path"]) == (plan["digest"], plan["path"])
     assert document("upload", tree, "--dry-run")["reused"] is True
     assert "nothing would be sent" in ok("upload", tree, "--dry-run")
+    assert f"would refer to file://{tree}/" in ok("upload", f"file://{tree}", "--dry-run")
 
 
 def test_ignore_options_choose_what_stays_behind(tree: Path) -> None:

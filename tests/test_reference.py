@@ -61,6 +61,20 @@ def test_a_url_is_registered_and_nothing_is_copied(
     assert blobfs.verify("n:1", store=place.open(), deep=True).ok
 
 
+def test_a_plan_of_a_reference_is_what_the_upload_then_does(
+    place: Place, elsewhere: Elsewhere
+) -> None:
+    plan = blobfs.plan_upload(elsewhere.url, store=place.open(), name="n")
+    assert place.keys() == set()
+    assert (plan.kind, plan.reused, plan.send, plan.version) == ("reference", False, (), "1")
+    artifact = blobfs.upload(elsewhere.url, store=place.open(), name="n")
+    assert (artifact.digest, artifact.path) == (plan.digest, plan.path)
+    assert blobfs.plan_upload(elsewhere.url, store=place.open(), name="n").reused
+    copied = blobfs.plan_upload(elsewhere.url, store=place.open(), name="n", copy=True)
+    assert (copied.kind, copied.send_bytes, copied.version) == ("tree", 9, "2")
+    assert blobfs.upload(elsewhere.url, store=place.open(), copy=True).digest == copied.digest
+
+
 def test_a_references_manifest_is_as_documented(place: Place, elsewhere: Elsewhere) -> None:
     artifact = blobfs.upload(elsewhere.url, store=place.open())
     manifest = place.read(f"LocalUpload/{hex_of(artifact.digest)}/_manifest.jsonl").decode()

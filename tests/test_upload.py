@@ -383,7 +383,7 @@ def test_the_bytes_of_a_url_are_brought_in(
     assert {k: v[0] for k, v in content(where).items() if v} == {
         k: v[0] for k, v in content(tree).items() if v
     }
-    plan = blobfs.plan_upload(f"{url}/a.txt", store=place.open())
+    plan = blobfs.plan_upload(f"{url}/a.txt", store=place.open(), copy=True)
     single = blobfs.upload(f"{url}/a.txt", store=place.open(), copy=True)
     assert (single.kind, single.digest) == ("file", plan.digest)
     assert single.digest == blobfs.upload(tree / "a.txt", store=place.open()).digest

@@ -80,11 +80,12 @@ def plan_path(  # noqa: PLR0913 - the public interface, one level down
     ignore: bool | str = True,
     links: Links | None = None,
     base: Digest | None = None,
+    check: bool = False,
     use_cache: UseCache = True,
 ) -> UploadPlan:
     """Return what `upload_path` would do."""
     cache = hash_cache(use_cache, source)
-    options = Options(name, version, base, cache=cache)
+    options = Options(name, version, base, check, cache=cache)
     try:
         return plan_upload(
             open_source(source, store, ignore=ignore, links=links), store, options

@@ -4,9 +4,9 @@ from collections.abc import Callable, Sequence
 
 from blobfs import plan as planning
 from blobfs.artifact.naming import Wanted, choose, look_up, settle
-from blobfs.artifact.repair import repair
+from blobfs.artifact.repair import lacks, repair
 from blobfs.artifact.sink import StageSink
-from blobfs.artifact.value import Artifact, Options, UploadPlan, artifact_of
+from blobfs.artifact.value import Artifact, Options, UploadPlan, artifact_of, plan_of
 from blobfs.commit import now, publish, stage_for, warn_unless_exclusive
 from blobfs.digest import Digest
 from blobfs.errors import (
@@ -103,21 +103,23 @@ def plan_upload(source: Uploadable, store: Store, options: Options) -> UploadPla
     manifest = work.digest()
     version = choose(wanted, manifest.header.digest, store)
     header = store.probe(manifest.header.digest)
-    plan = work.plan(manifest, {}, options.base or wanted.base) if header is None else None
-    header = header or manifest.header
-    referred = [e for e in plan.entries if e.within] if plan else []
-    return UploadPlan(
-        store=store.name,
-        digest=header.digest,
-        kind=header.kind,
-        name=wanted.name,
-        version=version,
-        path=store.location.handle(store.layout.root(header)),
-        files=header.files,
-        size=header.size,
-        reused=plan is None,
-        send=tuple(plan.send) if plan else (),
-        copy=(*(e for e, _ in plan.copy), *referred) if plan else (),
+    if header is not None:
+        lost = (
+            [entry for entry, _ in lacks(store, store.manifest(header.digest))]
+            if options.check
+            else []
+        )
+        return plan_of(store, header, wanted.name, version, reused=not lost, send=lost)
+    plan = work.plan(manifest, {}, options.base or wanted.base)
+    copied = [*(entry for entry, _ in plan.copy), *(e for e in plan.entries if e.within)]
+    return plan_of(
+        store,
+        manifest.header,
+        wanted.name,
+        version,
+        reused=False,
+        send=plan.send,
+        copy=copied,
     )
 
 

@@ -1,5 +1,6 @@
 """What goes into an upload, and what it returns."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -132,4 +133,30 @@ def artifact_of(  # noqa: PLR0913 - a value's fields
         sent_bytes=sent[1],
         copied_files=copied[0],
         copied_bytes=copied[1],
+    )
+
+
+def plan_of(  # noqa: PLR0913 - a value's fields
+    store: Store,
+    header: Header,
+    name: str | None,
+    version: str | None,
+    *,
+    reused: bool,
+    send: Sequence[Entry] = (),
+    copy: Sequence[Entry] = (),
+) -> UploadPlan:
+    """Return the plan of an artifact that would have this header; arguments as its fields."""
+    return UploadPlan(
+        store=store.name,
+        digest=header.digest,
+        kind=header.kind,
+        name=name,
+        version=version,
+        path=header.url or store.location.handle(store.layout.root(header)),
+        files=header.files,
+        size=header.size,
+        reused=reused,
+        send=tuple(send),
+        copy=tuple(copy),
     )

@@ -77,13 +77,13 @@ def upload(  # noqa: PLR0913 - what the command takes
         "links": links,
         "ignore": not no_ignore if ignore_file is None else ignore_file,
         "hash_cache": not no_hash_cache,
+        "check": check,
+        "copy": copy,
     }
     if dry_run:
         return _tell_plan(common, api.plan_upload(source, **how), source, store)
     with progress(wanted=common.talks) as callback:
-        artifact = api.upload(
-            source, **how, check=check, copy=copy, jobs=common.jobs, callback=callback
-        )
+        artifact = api.upload(source, **how, jobs=common.jobs, callback=callback)
     if common.json:
         document(artifact.to_dict())
     elif not common.quiet:
@@ -157,6 +157,8 @@ def _tell_plan(common: Common, plan: "UploadPlan", source: str, store: "Store") 
 def _intention(plan: "UploadPlan") -> str:
     if plan.reused:
         return "is stored already: nothing would be sent"
+    if plan.kind == "reference":
+        return f"would refer to {shown(plan.path)}: nothing would be sent"
     text = f"is not stored: {_amount(len(plan.send), plan.send_bytes)} would be sent"
     if plan.copy:
         text += f", {_amount(len(plan.copy), plan.copy_bytes)} copied in the store"

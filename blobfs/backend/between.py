@@ -10,12 +10,16 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from hashlib import sha256
 
-from blobfs.backend.files import read_exactly
+from blobfs.backend.files import read_exactly, sync_data
 from blobfs.backend.system import start_writing_out
 from blobfs.digest import PREFIX
 
 CHUNK = 8 << 20
 """Bytes that the system copies at a time, while those before are hashed."""
+
+WRITTEN_OUT = 64 << 20
+"""Bytes after which what was copied is written out, while copying goes on. Left to the end, the
+disk takes as long again (measured on a virtual one: 2.9 s a GiB instead of 2.0)."""
 
 HASHED = 256 << 10
 """Bytes hashed at a time: they stay in the processor's cache."""
@@ -55,7 +59,7 @@ def copy_and_hash(
     Returns:
         None, and nothing was copied, if the system cannot copy between these two.
     """
-    from concurrent.futures import ThreadPoolExecutor
+    from concurrent.futures import Future, ThreadPoolExecutor
 
     def copy(at: int) -> int:
         copied = os.copy_file_range(source, target, CHUNK, at, at)
@@ -73,7 +77,9 @@ def copy_and_hash(
     if not copied and os.fstat(source).st_size:  # some file systems say so for "cannot"
         return None
     hasher, buffer, at = sha256(), memoryview(bytearray(HASHED)), 0
-    with ThreadPoolExecutor(1, "blobfs-copy") as pool:
+    written_out, out_to = Future[None](), 0
+    written_out.set_result(None)
+    with ThreadPoolExecutor(2, "blobfs-copy") as pool:
         while copied:
             ahead = pool.submit(copy, at + copied)
             for start in range(at, at + copied, HASHED):
@@ -81,5 +87,9 @@ def copy_and_hash(
                 hasher.update(buffer[:read])
             advance(copied)
             at += copied
+            if at - out_to >= WRITTEN_OUT and written_out.done():
+                written_out.result()
+                written_out, out_to = pool.submit(sync_data, target), at
             copied = ahead.result()
+        written_out.result()
     return PREFIX + hasher.hexdigest(), at

@@ -17,9 +17,6 @@ PARTS_AT_ONCE = 64
 FEW = 64
 """Files and directories up to which each is written out for itself."""
 
-sync_data = getattr(os, "fdatasync", os.fsync)
-"""Write out the bytes of an open file; macOS has no call for that alone."""
-
 Opener = Callable[[str], int]
 """Opens a file that must not be there yet, for writing."""
 
@@ -128,6 +125,11 @@ def read_exactly(file: int, start: int, wanted: int) -> bytes:
         pieces.append(data)
         start, wanted = start + len(data), wanted - len(data)
     return b"".join(pieces)
+
+
+def sync_data(file: int) -> None:
+    """Return when the bytes of an open file would survive a power loss."""
+    getattr(os, "fdatasync", os.fsync)(file)  # macOS has no call for the bytes alone
 
 
 def sync_directory(path: str) -> None:

@@ -21,7 +21,7 @@ from blobfs.backend import system
 
 NAMES = (
     *("open", "close", "read", "pread", "write", "pwrite", "fsync", "dup", "truncate"),
-    *("preadv", "copy_file_range"),
+    *("preadv", "copy_file_range", "fdatasync"),
     *("stat", "lstat", "fstat", "scandir", "listdir", "readlink", "mkdir", "rmdir"),
     *("rename", "replace", "link", "unlink", "remove", "chmod", "fchmod"),
 )
@@ -31,12 +31,14 @@ CHANGING = frozenset(
     {
         *("write", "pwrite", "fsync", "mkdir", "rmdir", "rename", "replace", "link", "unlink"),
         *("truncate", "fchmod", "open", "syncfs", "renameat2", "close", "flock"),
-        "copy_file_range",
+        *("copy_file_range", "fdatasync"),
     }
 )
 """Those before and after which a process is worth killing; an `open` may create."""
 
-NEEDING_SPACE = frozenset({"write", "pwrite", "copy_file_range", "mkdir", "syncfs", "fsync"})
+NEEDING_SPACE = frozenset(
+    {"write", "pwrite", "copy_file_range", "mkdir", "syncfs", "fsync", "fdatasync"}
+)
 """Those that a full disk refuses (beside an `open` that creates)."""
 
 ERRORS = (errno.ENOSPC, errno.EIO, errno.EACCES, errno.EMFILE)
@@ -77,7 +79,8 @@ def unsynced() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         library = _Library(system._libc(), through)  # noqa: SLF001 - below Python's own calls
         patch.setattr(system, "_libc", lambda: library)
-        patch.setattr(os, "fsync", lambda _: None)
+        for name in ("fsync", "fdatasync"):
+            patch.setattr(os, name, lambda _: None)
         yield
 
 

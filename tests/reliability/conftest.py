@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from blobfs import transfer
+from blobfs.backend import between
 from blobfs.source import local
 from tests.reliability import calls
 
@@ -15,6 +16,8 @@ def small_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(local, "LARGE", 4096)
     monkeypatch.setattr(local, "MEDIUM", 2048)
     monkeypatch.setattr(transfer, "SMALL", 2048)
+    monkeypatch.setattr(between, "CHUNK", 2048)
+    monkeypatch.setattr(between, "WRITTEN_OUT", 4096)
 
 
 @pytest.fixture

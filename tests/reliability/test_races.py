@@ -107,36 +107,41 @@ def test_16_writers_of_different_content_200_times(tmp_path: Path) -> None:
     _different(tmp_path, writers=16, rounds=200)
 
 
+ROUNDS_A_STORE = 10
+"""A reader reads all of a store again and again, so it is a new one after so many."""
+
+
 def _equal(directory: Path, *, writers: int, rounds: int) -> None:
     for number in range(rounds):
-        source = write_tree(directory / f"same-{number}", {**KEPT, "round": b"%d" % number})
+        here = directory / str(number // ROUNDS_A_STORE)
+        source = write_tree(here / f"same-{number}", {**KEPT, "round": b"%d" % number})
         outcomes = _at_once(
-            directory, writers, partial(_upload_of, [source] * writers, directory, str(number))
+            here, writers, partial(_upload_of, [source] * writers, here, str(number))
         )
         assert outcomes == [str(number)] * writers
-    root = directory / "store"
-    assert checker.problems(root) == []
-    assert len(checker.artifacts(root)) == rounds
-    assert checker.leftovers(root) == []
+        root = here / "store"
+        assert checker.problems(root) == []
+        assert len(checker.artifacts(root)) == number % ROUNDS_A_STORE + 1
+        assert checker.leftovers(root) == []
 
 
 def _different(directory: Path, *, writers: int, rounds: int) -> None:
     sources = [_source(directory, n) for n in range(writers)]
     for number in range(rounds):
+        here = directory / str(number // ROUNDS_A_STORE)
+        here.mkdir(exist_ok=True)
         for n, source in enumerate(sources):
             (source / "who").write_text(f"{n} in round {number}")
-        outcomes = _at_once(
-            directory, writers, partial(_upload_of, sources, directory, str(number))
-        )
+        outcomes = _at_once(here, writers, partial(_upload_of, sources, here, str(number)))
         assert Counter(outcomes) == {str(number): 1, "conflict": writers - 1}
-        root = directory / "store"
+        root = here / "store"
         winner = checker.assets(root)["one", str(number)]
         assert winner
         who = content(root / "LocalUpload" / winner)
         name = sources[outcomes.index(str(number))].name
         assert who[f"{name}/who"].decode().startswith(f"{outcomes.index(str(number))} in")
-    assert checker.problems(directory / "store") == []
-    assert checker.leftovers(directory / "store") == []
+        assert checker.problems(root) == []
+        assert checker.leftovers(root) == []
 
 
 def _source(directory: Path, number: int) -> Path:

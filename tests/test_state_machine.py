@@ -211,8 +211,8 @@ class StoreOfReferences(Store):
 
 
 FEW = settings(
-    max_examples=30,
-    stateful_step_count=20,
+    max_examples=200,
+    stateful_step_count=30,
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )

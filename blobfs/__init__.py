@@ -123,11 +123,26 @@ if TYPE_CHECKING:
     from blobfs.managers.any import (
         FsspecBlobManager as FsspecBlobManager,
     )
+    from blobfs.managers.azure import (
+        AdlsGen2BlobManager as AdlsGen2BlobManager,
+    )
+    from blobfs.managers.azure import (
+        AzureBlobManager as AzureBlobManager,
+    )
     from blobfs.managers.base import (
         BlobManager as BlobManager,
     )
+    from blobfs.managers.hdfs import (
+        HDFSBlobManager as HDFSBlobManager,
+    )
     from blobfs.managers.local import (
         LocalBlobManager as LocalBlobManager,
+    )
+    from blobfs.managers.oss import (
+        OssBlobManager as OssBlobManager,
+    )
+    from blobfs.managers.s3 import (
+        S3BlobManager as S3BlobManager,
     )
     from blobfs.store import (
         Asset as Asset,
@@ -143,6 +158,7 @@ _HOMES = {
         "diff",
         "download",
         "find",
+        "materialize",
         "native_url",
         "open_store",
         "plan_upload",
@@ -182,8 +198,12 @@ _HOMES = {
         "UnsafeNameError",
     ),
     "blobfs.managers.any": ("FsspecBlobManager",),
+    "blobfs.managers.azure": ("AdlsGen2BlobManager", "AzureBlobManager"),
     "blobfs.managers.base": ("BlobManager",),
+    "blobfs.managers.hdfs": ("HDFSBlobManager",),
     "blobfs.managers.local": ("LocalBlobManager",),
+    "blobfs.managers.oss": ("OssBlobManager",),
+    "blobfs.managers.s3": ("S3BlobManager",),
     "blobfs.store": ("Asset", "Store"),
 }
 

@@ -40,6 +40,7 @@ __all__ = [
     "diff",
     "download",
     "find",
+    "materialize",
     "native_url",
     "open_store",
     "plan_upload",
@@ -258,6 +259,30 @@ def remove(ref: str, *, store: StoreLike = None) -> Asset:
 
     remove(opened, asset)
     return asset
+
+
+def materialize(
+    ref: str,
+    *,
+    store: StoreLike = None,
+    jobs: int | None = None,
+    callback: Callback | None = None,
+) -> Artifact:
+    """Complete an artifact that names bytes of another one (`delta: reference`).
+
+    Afterwards every byte lies under its own name below the artifact's root, for programs that
+    do not ask blobfs. Its digest stays.
+
+    Raises:
+        ArtifactNotFoundError: if there is no such artifact.
+        ConfigError: if it refers to what lies outside the store.
+        IntegrityError: if bytes of the other artifact are gone or damaged.
+    """
+    from blobfs.artifact.materialize import materialize
+
+    parsed = parse(ref)
+    opened = store_of(parsed, store)
+    return materialize(opened, digest_of(opened, parsed), jobs=jobs, callback=callback)
 
 
 def native_url(ref: str, *, store: StoreLike = None) -> str:

@@ -52,7 +52,7 @@ def creates_exclusively(store: Store) -> bool:
         IntegrityError: if the store has a format that this version does not know.
     """
     if store.exclusive is None:
-        store.exclusive = _read_format(store)
+        store.exclusive = store.twice(lambda: _read_format(store))
     if store.exclusive is None:
         for can in (True, False):
             try:
@@ -60,7 +60,7 @@ def creates_exclusively(store: Store) -> bool:
                 store.backend.create(FORMAT, _json(format_))
             except FileExistsError:
                 break
-        store.exclusive = _read_format(store) or False
+        store.exclusive = store.twice(lambda: _read_format(store)) or False
     return store.exclusive
 
 
@@ -222,6 +222,8 @@ def check_free(store: Store, name: str, version: str, digest: str | None) -> Ass
         ArtifactConflictError: if it points at something else, or was removed.
     """
     asset = store.asset(name, version)
+    if _is_other(asset, digest):  # one flipped digit would make a conflict: look again
+        asset = store.asset(name, version)
     if asset is not None and asset.removed:
         raise ArtifactConflictError(
             f"{name}:{version} was removed from {store}, and a version is never used again:"
@@ -233,6 +235,10 @@ def check_free(store: Store, name: str, version: str, digest: str | None) -> Ass
             f" what you have is {short(digest)}: choose another version"
         )
     return asset
+
+
+def _is_other(asset: Asset | None, digest: str | None) -> bool:
+    return asset is not None and (asset.removed or digest not in (None, asset.digest))
 
 
 def _note(store: Store, asset: Asset) -> None:

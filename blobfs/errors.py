@@ -99,6 +99,12 @@ class AccessError(BlobfsError, PermissionError):
 class StoreUnavailableError(BlobfsError, ConnectionError):
     """The storage did not answer, or not as it should."""
 
+    passing: bool = False
+    """Whether the same request may be answered otherwise in a moment."""
+
+    retry_after: float | None = None
+    """Seconds after which the storage wants to be asked again, if it said so."""
+
 
 class StorageFullError(BlobfsError, OSError):
     """No space left where something was to be written; what was half written is gone."""

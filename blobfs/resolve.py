@@ -185,8 +185,13 @@ def found_at(store: Store, url: str) -> Found | None:
 
 def check_plain(found: Found) -> None:
     """Raise unless every byte lies under its own name below the artifact's root."""
-    if any(entry.within or entry.key for entry in found.entries):
+    if any(entry.within for entry in found.entries):
         raise ConfigError(
-            f"the bytes of {found.name} do not all lie under their own names in {found.store}:"
-            " download it, or `blobfs materialize` it"
+            f"some bytes of {found.name} lie in other artifacts of {found.store}: download it,"
+            " or `blobfs materialize` it"
+        )
+    if any(entry.key for entry in found.entries):
+        raise ConfigError(
+            f"{found.name} has names that {found.store} cannot hold, so its keys are"
+            " others: download it"
         )

@@ -7,11 +7,16 @@ import json
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeVar
 
 from blobfs.backend.base import Backend
 from blobfs.digest import Digest, is_digest
-from blobfs.errors import ArtifactNotFoundError, BlobfsError, IntegrityError
+from blobfs.errors import (
+    ArtifactNotFoundError,
+    BlobfsError,
+    IntegrityError,
+    UnsafeNameError,
+)
 from blobfs.layout.hashed import (
     ARTIFACTS,
     ASSET_NAME,
@@ -29,6 +34,9 @@ SCHEMA = 1
 
 READ_SIZE = 1 << 20
 """Bytes of a manifest that are read at a time."""
+
+
+T = TypeVar("T")
 
 
 class Asset(NamedTuple):
@@ -85,6 +93,9 @@ class Store:
         Raises:
             IntegrityError: if something else than its manifest lies there.
         """
+        return self.twice(lambda: self._probe(digest))
+
+    def _probe(self, digest: str) -> Header | None:
         key = self.layout.manifest(digest)
         try:
             data = self.backend.read(key, 0, HEADER_BYTES)
@@ -107,6 +118,9 @@ class Store:
             ArtifactNotFoundError: if there is no such artifact.
             IntegrityError, UnsafeNameError: if what lies there must not be used.
         """
+        return self.twice(lambda: self._manifest(digest))
+
+    def _manifest(self, digest: str) -> Manifest:
         key = self.layout.manifest(digest)
         try:
             manifest = decode(self.backend.stream(key, READ_SIZE))
@@ -138,6 +152,9 @@ class Store:
 
     def live(self, name: str, version: str) -> Asset | None:
         """Return an asset that is known not to be removed: one request less than `asset`."""
+        return self.twice(lambda: self._live(name, version))
+
+    def _live(self, name: str, version: str) -> Asset | None:
         key = f"{self.layout.asset_directory(name, version)}/{ASSET_NAME}"
         try:
             data = self.backend.read(key)
@@ -147,12 +164,25 @@ class Store:
 
     def versions(self, name: str) -> Versions:
         """Return the versions of a name; none if there is no such name."""
+        if (counts := self.backend.counts(f"{ASSETS}/{name}")) is not None:
+            return self._counted(name, counts)
         files = defaultdict(set)
         for found in self.backend.objects(f"{ASSETS}/{name}"):
             version, _, file = found.key.removeprefix(f"{ASSETS}/{name}/").partition("/")
             files[version].add(file)
         removed = {version for version, names in files.items() if TOMBSTONE_NAME in names}
         live = {version for version, names in files.items() if ASSET_NAME in names} - removed
+        return Versions(sorted(live, key=version_order), frozenset(removed))
+
+    def _counted(self, name: str, counts: dict[str, int]) -> Versions:
+        """Return the versions of a name by how many files each holds: few need a look."""
+        more = [version for version, files in counts.items() if files > 1]
+        removed = {
+            version
+            for version in more
+            if TOMBSTONE_NAME in self.backend.names(self.layout.asset_directory(name, version))
+        }
+        live = {version for version, files in counts.items() if files} - removed
         return Versions(sorted(live, key=version_order), frozenset(removed))
 
     def asset_names(self) -> list[str]:
@@ -170,6 +200,15 @@ class Store:
         """Remove what dead processes left in the stage."""
         if self.backend.renames_directories:
             self.backend.reclaim(STAGES)
+
+    def twice(self, read: Callable[[], T]) -> T:
+        """Read, and once more if what came is damaged: that may have happened on the way."""
+        try:
+            return read()
+        except (IntegrityError, UnsafeNameError):
+            if not self.backend.loses_answers:
+                raise
+            return read()
 
     def _check_digest(self, header: Header, digest: str, key: str) -> None:
         if header.digest != digest:

@@ -29,7 +29,11 @@ SMALL = 8 << 20
 """Bytes up to which a file is read whole and moved by one request; larger ones go by parts."""
 
 IN_FLIGHT = 96 << 20
-"""Bytes of small files that are held in memory at a time, for all threads together."""
+"""Bytes of files that are held in memory at a time, for all threads together."""
+
+LARGE = 48 << 20
+"""Bytes that a file that goes by parts is reckoned to hold: those read ahead, those being
+written, and the one between."""
 
 MAX_FAILURES = 100
 """Failed files after which no further one is tried."""
@@ -110,7 +114,8 @@ def move(  # noqa: PLR0913 - the two ends, and how
         for left in reversed(range(tries)):
             try:
                 if entry.size > SMALL:
-                    _by_parts(entry, source, sink, callback.relative_update)
+                    with budget.taking(min(entry.size, LARGE)) if jobs > 1 else alone:
+                        _by_parts(entry, source, sink, callback.relative_update)
                 else:
                     with budget.taking(entry.size) if jobs > 1 else alone:
                         _whole(entry, source, sink)

@@ -8,6 +8,7 @@ import logging
 import os
 import random
 import shutil
+import time
 from pathlib import Path
 from typing import ClassVar
 
@@ -40,6 +41,9 @@ class ManagerTests:
 
     large: ClassVar[int] = 9 << 20
     """Bytes of a file that goes by parts."""
+
+    tick: ClassVar[float] = 0.02
+    """Seconds after which the storage gives another time stamp."""
 
     @pytest.fixture
     def place(self, tmp_path: Path) -> Place:
@@ -165,7 +169,7 @@ class ManagerTests:
         assert blobfs.upload(tree, store=store).name is None
         assert blobfs.upload(tree, store=store).name is None
         blobfs.upload(tree, store=store, name="zeta", version="9")
-        _tick()
+        time.sleep(self.tick)
         blobfs.upload(tree, store=store, name="alpha", version="1")
         again = blobfs.upload(tree, store=store)
         assert (again.name, again.version) == ("alpha", "1")
@@ -622,10 +626,3 @@ class ManagerTests:
 
 def _short(name: str) -> bool:
     return len(name.encode()) < 80
-
-
-def _tick() -> None:
-    """Wait until a later moment has a later time stamp everywhere."""
-    import time
-
-    time.sleep(0.02)

@@ -15,6 +15,8 @@ from tests.places import PLACES, Place, write_tree
 
 pytest.register_assert_rewrite("tests.conformance")
 
+pytest_plugins = ("tests.servers.fixtures",)
+
 # A deadline is a timed assertion, and machines differ.
 settings.register_profile("blobfs", deadline=None)
 settings.load_profile("blobfs")

@@ -25,6 +25,9 @@ class Around(Protocol):
     def snapshot(self) -> dict[str, bytes]:
         """Return every object."""
 
+    def read(self, key: str) -> bytes:
+        """Return one object."""
+
     def write(self, key: str, data: bytes) -> None:
         """Put an object in place of one that may be there."""
 
@@ -59,7 +62,7 @@ class Place:
         return {key for key in self.around.snapshot() if key.startswith(below)}
 
     def read(self, key: str) -> bytes:
-        return self.around.snapshot()[key]
+        return self.around.read(key)
 
 
 class Directory:
@@ -74,6 +77,9 @@ class Directory:
             for path in self.root.rglob("*")
             if path.is_file()
         }
+
+    def read(self, key: str) -> bytes:
+        return (self.root / key).read_bytes()
 
     def write(self, key: str, data: bytes) -> None:
         path = self.root / key
@@ -97,6 +103,11 @@ class Memory:
         return {
             path.removeprefix(self.root + "/"): self.filesystem.cat_file(path) for path in found
         }
+
+    def read(self, key: str) -> bytes:
+        data = self.filesystem.cat_file(f"{self.root}/{key}")
+        assert isinstance(data, bytes)
+        return data
 
     def write(self, key: str, data: bytes) -> None:
         self.filesystem.pipe_file(f"{self.root}/{key}", data)

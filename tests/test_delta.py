@@ -174,3 +174,60 @@ def test_copies_keep_the_new_executable_bit(store_place: Place, source: Path) ->
     second = blobfs.upload(source, store=store_place.open(), name="n")
     assert (second.sent_bytes, second.copied_files) == (0, 3)
     assert Path(second.path, "a").stat().st_mode & 0o111
+
+
+@pytest.mark.parametrize("kind", PLACES)
+def test_a_materialized_artifact_stands_alone(kind: str, source: Path, tmp_path: Path) -> None:
+    place = PLACES[kind](tmp_path, delta="reference")
+    first = blobfs.upload(source, store=place.open(), name="n")
+    (source / "a").write_bytes(KIB["d"])
+    second = blobfs.upload(source, store=place.open(), name="n")
+    done = blobfs.materialize("n:2", store=place.open())
+    assert (done.digest, done.path, done.name, done.version) == (
+        *(second.digest, second.path),
+        *("n", "2"),
+    )
+    assert (done.reused, done.sent_bytes + done.copied_bytes) == (False, 2000)
+    assert not any("in" in row for row in rows_of(place, second).values())
+    for key in place.keys(f"LocalUpload/{hex_of(first.digest)}/"):
+        place.around.delete(key)
+    assert blobfs.verify("n:2", store=place.open(), deep=True).ok
+    where = blobfs.download("n:2", tmp_path / "out", store=place.open())
+    assert content(where) == content(source)
+    assert blobfs.native_url("n:2", store=place.open()).endswith("/m")
+    again = blobfs.materialize("n:2", store=place.open())
+    assert (again.reused, again.sent_files, again.copied_files) == (True, 0, 0)
+
+
+def test_what_was_materialized_before_a_crash_is_not_copied_again(
+    store_place: Place, source: Path
+) -> None:
+    place = store_place.with_options(delta="reference")
+    blobfs.upload(source, store=place.open(), name="n")
+    (source / "a").write_bytes(KIB["d"])
+    second = blobfs.upload(source, store=place.open(), name="n")
+    place.around.write(f"LocalUpload/{hex_of(second.digest)}/m/c", KIB["c"])
+    done = blobfs.materialize("n:2", store=place.open())
+    assert (done.sent_files, done.sent_bytes) == (1, 1000)
+    assert blobfs.verify("n:2", store=place.open(), deep=True).ok
+
+
+def test_a_lost_holder_leaves_what_is_materialized_as_it_was(
+    store_place: Place, source: Path
+) -> None:
+    place = store_place.with_options(delta="reference")
+    first = blobfs.upload(source, store=place.open(), name="n")
+    (source / "a").write_bytes(KIB["d"])
+    second = blobfs.upload(source, store=place.open(), name="n")
+    place.around.delete(f"LocalUpload/{hex_of(first.digest)}/m/c")
+    before = rows_of(place, second)
+    with pytest.raises(blobfs.IntegrityError, match="is gone"):
+        blobfs.materialize("n:2", store=place.open())
+    assert rows_of(place, second) == before
+
+
+def test_what_lies_outside_is_not_materialized(store_place: Place, tmp_path: Path) -> None:
+    (tmp_path / "x").write_text("x")
+    blobfs.upload(f"file://{tmp_path}/x", store=store_place.open(), name="r")
+    with pytest.raises(blobfs.ConfigError, match="--copy"):
+        blobfs.materialize("r:1", store=store_place.open())

@@ -23,7 +23,7 @@ from blobfs.plan import Blob, Held, Plan
 from blobfs.source import Parts, Uploadable
 from blobfs.stage import Stage
 from blobfs.store import Store
-from blobfs.transfer import Callback, Silent, move, pump
+from blobfs.transfer import Callback, Silent, each, move, pump
 
 ATTEMPTS = 3
 """How often a source that changes while it is read is planned anew, the first time included."""
@@ -213,7 +213,7 @@ class _Work:
         sink = StageSink(stage, manifest.header)
         for key in self._staged.keys() - {sink.key(e) for e in plan.entries if not e.within}:
             stage.remove(key)
-        uncopied = [entry for entry, held in plan.copy if not self._copy(sink, entry, held)]
+        uncopied = self._copy(sink, plan.copy)
         move([*plan.send, *uncopied], self.source, sink, jobs=self._jobs, callback=callback)
         for entry in plan.entries:
             if entry.is_directory:
@@ -270,14 +270,29 @@ class _Work:
                 "%s: the base cannot be used, everything is sent: %s", self.store, error
             )
             return {}
-        if manifest.header.kind == "reference":
-            return {}
         header = manifest.header
-        return planning.base_of(manifest.entries, digest, lambda e: inner_key(header, e))
+        if header.kind == "reference":
+            return {}
+        entries = manifest.entries
+        if not self.store.backend.checks_copies or self.store.delta == "reference":
+            gone = {entry.path for entry, _ in lacks(self.store, manifest)}
+            entries = [entry for entry in entries if entry.path not in gone]
+        return planning.base_of(entries, digest, lambda e: inner_key(header, e))
 
-    def _copy(self, sink: "StageSink", entry: Entry, held: Held) -> bool:
-        source = f"{self.store.layout.directory(held.within)}/{held.inner}"
-        return sink.copy(source, entry)
+    def _copy(self, sink: "StageSink", copies: Sequence[tuple[Entry, Held]]) -> list[Entry]:
+        """Have the store copy what the base holds; return what it could not."""
+        sources = {
+            entry.path: f"{self.store.layout.directory(held.within)}/{held.inner}"
+            for entry, held in copies
+        }
+        uncopied: list[Entry] = []
+
+        def copy(entry: Entry) -> None:
+            if not sink.copy(sources[entry.path], entry):
+                uncopied.append(entry)
+
+        each([entry for entry, _ in copies], copy, jobs=self._jobs)
+        return uncopied
 
     def _count(self, plan: Plan, uncopied: Sequence[Entry]) -> None:
         copied = [e for e, _ in plan.copy if e not in uncopied]

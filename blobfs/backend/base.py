@@ -13,7 +13,11 @@ pattern, never normalised. An implementation MUST
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
-from typing import ClassVar, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
+
+UNLISTABLE = "\ufffe\uffff"
+"""Characters that XML cannot hold, so that no listing of S3, Azure or OSS tells them; control
+characters, which it cannot hold either, are in no key. https://www.w3.org/TR/xml/#charsets"""
 
 
 class Object(NamedTuple):
@@ -58,15 +62,18 @@ class Upload(Protocol):
 class Backend(ABC):
     """A storage, below one root."""
 
-    renames_directories: ClassVar[bool] = False
+    renames_directories: bool = False
     """Whether a tree is published by renaming its directory (`rename`, `sync` and `remove_tree`
     are there), not by writing its manifest last."""
 
-    loses_answers: ClassVar[bool] = True
+    loses_answers: bool = True
     """Whether a call may be carried out although an error, or nothing, is the answer."""
 
-    forbidden: ClassVar[str] = ""
+    forbidden: str = ""
     """Characters that a key cannot hold here, beside those that none may hold."""
+
+    checks_copies: bool = True
+    """Whether `copy` itself looks at its source's size; else the caller lists it before."""
 
     jobs: int = 16
     """Files in flight that serve it best."""
@@ -74,25 +81,54 @@ class Backend(ABC):
     creates_exclusively: bool = True
     """Whether `create` may be believed at all; learnt with the store's `format.json` if so."""
 
+    continues_listings: bool = False
+    """Whether `objects` come in the order of their keys, and may begin after one of them."""
+
+    survives_forks: bool = False
+    """Whether it may be used in a child that was forked after it was used."""
+
     @abstractmethod
     def read(self, key: str, start: int = 0, end: int | None = None) -> bytes:
         """Return the bytes of an object from `start` up to `end`; fewer where it ends."""
 
     @abstractmethod
-    def stream(self, key: str, part_size: int, start: int = 0) -> Iterable[bytes]:
-        """Yield an object's bytes from `start`, in order, in parts of about `part_size`."""
+    def stream(
+        self, key: str, part_size: int, start: int = 0, size: int | None = None
+    ) -> Iterable[bytes]:
+        """Yield an object's bytes from `start`, in order, in parts of about `part_size`.
+
+        Args:
+            key: where.
+            part_size: in bytes.
+            start: of the first byte.
+            size: of the whole object in bytes, where that is known: it saves a look, and
+                several parts are fetched at a time. Of an object that is longer, more comes.
+        """
 
     @abstractmethod
     def head(self, key: str) -> Object:
         """Return what is known of an object without reading it."""
 
     @abstractmethod
-    def objects(self, prefix: str) -> Iterator[Object]:
-        """Yield every object below the directory `prefix`, in any order; none if absent."""
+    def objects(self, prefix: str, after: str = "") -> Iterator[Object]:
+        """Yield every object below the directory `prefix`, in any order; none if absent.
+
+        Args:
+            prefix: of the keys, without a `/` at its end.
+            after: a key; those up to it are left out, where listings can be continued.
+        """
 
     @abstractmethod
     def names(self, prefix: str) -> list[str]:
         """Return the names directly below the directory `prefix`; a directory's end in `/`."""
+
+    def counts(self, prefix: str) -> dict[str, int] | None:
+        """Return how much lies directly in each directory below `prefix`, by its name.
+
+        None where that takes as many requests as there are directories, or listing all of them
+        takes no more than one.
+        """
+        return None
 
     @abstractmethod
     def put(

@@ -9,7 +9,8 @@ from contextlib import contextmanager, suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from blobfs.backend.base import Backend, Object
+from blobfs.backend.base import Backend, Object, Upload
+from blobfs.backend.failure import Advice, passing
 from blobfs.errors import BlobfsError, StoreUnavailableError, typed
 from blobfs.names import STAGES
 
@@ -27,6 +28,9 @@ look first and write then, which decides no race."""
 WRITING = frozenset({"writing", "creating"})
 """Operations of which "not found" does not say that an object is absent."""
 
+IN_PASSING = (TimeoutError, ConnectionResetError, ConnectionAbortedError, BrokenPipeError)
+"""Errors of a connection that was there, and may be there again in a moment."""
+
 
 class FsspecBackend(Backend):
     """What lies below `root` on an fsspec filesystem."""
@@ -35,23 +39,26 @@ class FsspecBackend(Backend):
         self,
         filesystem: "AbstractFileSystem",
         root: str,
-        redact: Callable[[str], str] = str,
+        advice: Advice = Advice(),  # noqa: B008 - it is immutable
     ) -> None:
-        """Use `filesystem`; `redact` masks secrets in what it says."""
-        self._fs = filesystem
+        """Use `filesystem`; `advice` is for messages."""
+        self._fs: Any = filesystem
         self._root = root.rstrip("/")
-        self._redact = redact
+        self._advice = advice
         self._made: set[str] = set()
         protocols = filesystem.protocol
         first = protocols if isinstance(protocols, str) else protocols[0]
         self.creates_exclusively = first in EXCLUSIVE
+        self.survives_forks = not filesystem.async_impl
 
     def read(self, key: str, start: int = 0, end: int | None = None) -> bytes:
-        with self._telling("reading", key) as path:
+        with self.telling("reading", key) as path:
             return bytes(self._fs.cat_file(path, start=start or None, end=end))
 
-    def stream(self, key: str, part_size: int, start: int = 0) -> Iterator[bytes]:
-        size = self.head(key).size
+    def stream(
+        self, key: str, part_size: int, start: int = 0, size: int | None = None
+    ) -> Iterator[bytes]:
+        size = self.head(key).size if size is None else size
         while start < size:
             part = self.read(key, start, min(start + part_size, size))
             if not part:
@@ -60,15 +67,15 @@ class FsspecBackend(Backend):
             yield part
 
     def head(self, key: str) -> Object:
-        with self._telling("looking at", key) as path:
+        with self.telling("looking at", key) as path:
             self._fs.invalidate_cache()
             info = self._fs.info(path)
         if info["type"] != "file":
             raise FileNotFoundError(f"{path} is no object")
         return _object(key, info)
 
-    def objects(self, prefix: str) -> Iterator[Object]:
-        with self._telling("listing", prefix) as path:
+    def objects(self, prefix: str, after: str = "") -> Iterator[Object]:
+        with self.telling("listing", prefix) as path:
             self._fs.invalidate_cache()
             found = self._fs.find(path, detail=True)
         skip = len(self._root) + 1 if self._root else 0
@@ -79,7 +86,7 @@ class FsspecBackend(Backend):
 
     def names(self, prefix: str) -> list[str]:
         try:
-            with self._telling("listing", prefix) as path:
+            with self.telling("listing", prefix) as path:
                 self._fs.invalidate_cache()
                 found = self._fs.ls(path, detail=True)
         except FileNotFoundError:
@@ -93,22 +100,22 @@ class FsspecBackend(Backend):
     def put(
         self, key: str, data: bytes, *, fresh: bool = False, executable: bool = False
     ) -> None:
-        with self._telling("writing", key) as path:
+        with self.telling("writing", key) as path:
             self._make_directories(path)
             self._fs.pipe_file(path, data)
 
     def upload(
         self, key: str, size: int, *, fresh: bool = False, executable: bool = False
-    ) -> "FsspecUpload":
+    ) -> Upload:
         from uuid import uuid4
 
-        with self._telling("writing", key):
+        with self.telling("writing", key):
             temporary = self._path(f"{STAGES}/{uuid4()}")
             self._make_directories(temporary)
             return FsspecUpload(self, key, temporary, self._fs.open(temporary, "wb"))
 
     def create(self, key: str, data: bytes) -> None:
-        with self._telling("creating", key) as path:
+        with self.telling("creating", key) as path:
             self._make_directories(path)
             if self.creates_exclusively:
                 self._fs.pipe_file(path, data, mode="create")
@@ -121,12 +128,12 @@ class FsspecBackend(Backend):
         return False
 
     def delete(self, key: str) -> None:
-        with suppress(FileNotFoundError), self._telling("deleting", key) as path:
+        with suppress(FileNotFoundError), self.telling("deleting", key) as path:
             self._fs.rm_file(path)
 
     def move(self, temporary: str, key: str) -> None:
         """Move a complete object from the stage to its key."""
-        with self._telling("writing", key) as path:
+        with self.telling("writing", key) as path:
             self._make_directories(path)
             try:
                 self._fs.cp_file(temporary, path)
@@ -150,7 +157,7 @@ class FsspecBackend(Backend):
             self._made.add(parent)
 
     @contextmanager
-    def _telling(self, operation: str, key: str) -> Iterator[str]:
+    def telling(self, operation: str, key: str) -> Iterator[str]:
         """Yield the path of `key`, and give what goes wrong with it one of our types."""
         path = self._path(key)
         what = f"{operation} {path}"
@@ -159,18 +166,24 @@ class FsspecBackend(Backend):
         except (BlobfsError, FileExistsError):
             raise
         except (FileNotFoundError, NotADirectoryError) as error:
-            told_absent = f"{what}: {self._redact(str(error))}"
+            told_absent = f"{what}: {self._advice.redact(str(error))}"
             if (
                 operation in WRITING
             ):  # what is missing is where it was to go, not what was asked
                 raise StoreUnavailableError(told_absent) from None
             raise FileNotFoundError(told_absent) from None
-        except OSError as error:
-            told = OSError(error.errno, self._redact(error.strerror or str(error)))
-            raise typed(told, what) from None
         except Exception as error:  # noqa: BLE001 - a driver may raise anything
-            text = self._redact(f"{type(error).__name__}: {error}")
-            raise StoreUnavailableError(f"{what}: {text}") from None
+            raise self._classified(error, what) from None
+
+    def _classified(self, error: Exception, what: str) -> Exception:
+        """Return what a driver's error means; one for each store knows its driver's."""
+        redact = self._advice.redact
+        if isinstance(error, IN_PASSING):
+            return passing(f"{what}: {redact(str(error) or type(error).__name__)}")
+        if isinstance(error, OSError):
+            return typed(OSError(error.errno, redact(error.strerror or str(error))), what)
+        text = redact(f"{type(error).__name__}: {error}")
+        return StoreUnavailableError(f"{what}: {text}")
 
 
 class FsspecUpload:
@@ -186,8 +199,9 @@ class FsspecUpload:
         self._file = file
 
     def write(self, number: int, data: bytes) -> None:
-        """Write the next part; they come in order, one at a time."""
-        self._file.write(data)
+        """Write the next part; they come in order, one at a time, and once."""
+        with self._backend.telling("writing", self._temporary):
+            self._file.write(data)
 
     def adopt(self, file: int, advance: Callable[[int], object]) -> None:
         """Do nothing: what is local goes there by parts."""

@@ -9,7 +9,6 @@ import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import ClassVar
 
 from blobfs.backend import files
 from blobfs.backend.base import Backend, Object
@@ -36,8 +35,9 @@ _READ = os.O_RDONLY | os.O_CLOEXEC | getattr(os, "O_NONBLOCK", 0)
 class LocalBackend(Backend):
     """The directory `root`; it is made with the first object."""
 
-    renames_directories: ClassVar[bool] = True
-    loses_answers: ClassVar[bool] = False
+    renames_directories = True
+    loses_answers = False
+    survives_forks = True
     jobs = 1  # measured: threads only slow small files down, see benchmarks/README.md
 
     def __init__(self, root: str, mode: Mode | None = None) -> None:
@@ -61,7 +61,9 @@ class LocalBackend(Backend):
         except OSError as error:
             raise self._not_found_or(error, f"reading {path}") from error
 
-    def stream(self, key: str, part_size: int, start: int = 0) -> FileParts:
+    def stream(
+        self, key: str, part_size: int, start: int = 0, size: int | None = None
+    ) -> FileParts:
         return FileParts(partial(self._reading, self.path(key)), part_size, start)
 
     def head(self, key: str) -> Object:
@@ -74,7 +76,7 @@ class LocalBackend(Backend):
             raise FileNotFoundError(f"{path} is no file")
         return _object(key, status)
 
-    def objects(self, prefix: str) -> Iterator[Object]:
+    def objects(self, prefix: str, after: str = "") -> Iterator[Object]:
         todo = [prefix]
         while todo:
             directory = todo.pop()

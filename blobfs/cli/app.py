@@ -17,6 +17,7 @@ COMMANDS = {
     "verify": "check",
     "diff": "check",
     "rm": "manage",
+    "materialize": "materialize",
     "check-ignore": "ignored",
     "stores": "manage",
 }

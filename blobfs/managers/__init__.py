@@ -7,6 +7,11 @@ from blobfs.errors import ConfigError, MissingDependencyError
 
 MANAGERS: dict[str, str] = {
     "local": "blobfs.managers.local.LocalBlobManager",
+    "s3": "blobfs.managers.s3.S3BlobManager",
+    "azure_blob": "blobfs.managers.azure.AzureBlobManager",
+    "adls_gen2": "blobfs.managers.azure.AdlsGen2BlobManager",
+    "oss": "blobfs.managers.oss.OssBlobManager",
+    "hdfs": "blobfs.managers.hdfs.HDFSBlobManager",
     "fsspec": "blobfs.managers.any.FsspecBlobManager",
 }
 """Short name → class. As text, so that a manager is imported when it is needed."""

@@ -76,9 +76,10 @@ def open_url(url: str) -> tuple[Backend, str]:
     if path:
         return LocalBackend(""), path.strip("/")
     from blobfs.backend.fsspec import FsspecBackend
+    from blobfs.backend.patient import Patient
 
     filesystem, path = _open(url, {})
-    return FsspecBackend(filesystem, ""), path.strip("/")
+    return Patient(FsspecBackend(filesystem, ""), url), path.strip("/")
 
 
 def _local_path(url: str) -> str | None:

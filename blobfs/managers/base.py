@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from blobfs.artifact.local import upload_path
 from blobfs.artifact.reading import Found, path_at, resolve, resolve_key
 from blobfs.backend.base import Backend
+from blobfs.backend.failure import Advice
 from blobfs.config import COMMON_KEYS, Key, Options, StoreConfig, check_options
 from blobfs.errors import ConfigError, UnsafeNameError
 from blobfs.location import Location
@@ -31,6 +32,9 @@ class BlobManager:
 
     keys: ClassVar[Sequence[Key] | None] = None
     """The options it takes, held against the configuration at construction; None: any."""
+
+    blames: ClassVar[Advice] = Advice()
+    """The options that messages name when the storage, its place or its keys are wrong."""
 
     _store: "Store | None" = None
 
@@ -111,12 +115,26 @@ class BlobManager:
         return Location(self.filesystem().unstrip_protocol(self.root).rstrip("/"))
 
     def backend(self) -> Backend:
-        """Return the calls that the engine makes."""
+        """Return the calls that the engine makes, each made again where that may help."""
+        from blobfs.backend.patient import Patient
+
+        return Patient(self.bare_backend(), self.location().url)
+
+    def bare_backend(self) -> Backend:
+        """Return the calls that the engine makes, each made once."""
         from blobfs.backend.fsspec import FsspecBackend
+
+        return FsspecBackend(self.filesystem(), self.root, self.advice)
+
+    @property
+    def advice(self) -> Advice:
+        """What messages say beside what went wrong."""
         from blobfs.config import redact
 
         secrets = self.options.secrets()
-        return FsspecBackend(self.filesystem(), self.root, lambda text: redact(text, secrets))
+        return self.blames._replace(
+            where=self.options.where, redact=lambda text: redact(text, secrets)
+        )
 
     # ---- what it gives ---------------------------------------------------------------------
 
@@ -197,6 +215,15 @@ class BlobManager:
         if self._store is None:
             self._store = self.open()
         return self._store
+
+
+def joined(container: str, directory: str) -> str:
+    """Return `<container>/<directory>` without a needless `/`.
+
+    >>> joined("bucket", "/team//a/"), joined("bucket", "/")
+    ('bucket/team/a', 'bucket')
+    """
+    return "/".join(part for part in (container, *directory.split("/")) if part)
 
 
 def find_handle(store: Store, handle: str) -> Found:

@@ -35,7 +35,7 @@ class BackendSource:
 
     def parts(self, entry: Entry, part_size: int, start: int = 0) -> Iterable[bytes]:
         """Yield the bytes of an object."""
-        stream = self.backend.stream(self._key_of(entry), part_size, start)
+        stream = self.backend.stream(self._key_of(entry), part_size, start, entry.size)
         if isinstance(stream, FileParts):
             return FileParts(partial(self._opened, entry, stream), part_size, start)
         return self._checked(entry, stream, start)

@@ -1,0 +1,66 @@
+"""The servers as fixtures: started on first use, shared by all tests of a session."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import TypeVar
+
+import pytest
+
+from tests.servers.azure import Azurite
+from tests.servers.cache import Unavailable
+from tests.servers.hdfs import Hdfs
+from tests.servers.oss import OssServer
+from tests.servers.proxy import Proxy
+from tests.servers.s3 import Moto, VersityGateway
+from tests.servers.server import Server
+
+AnyServer = TypeVar("AnyServer", bound=Server)
+
+
+@pytest.fixture(scope="session")
+def moto() -> Iterator[Moto]:
+    with started(Moto()) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def versitygw() -> Iterator[VersityGateway]:
+    with started(VersityGateway()) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def azurite() -> Iterator[Azurite]:
+    with started(Azurite()) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def oss_server() -> Iterator[OssServer]:
+    with started(OssServer()) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def hdfs() -> Iterator[Hdfs]:
+    with started(Hdfs()) as server:
+        yield server
+
+
+@contextmanager
+def proxied(server: Server, *, seed: int = 0) -> Iterator[Proxy]:
+    """Put a proxy in front of a server; of HDFS, in front of the NameNode's WebHDFS."""
+    port = server.http_port if isinstance(server, Hdfs) else server.port
+    with Proxy(server.host, port, seed=seed) as proxy:
+        yield proxy
+
+
+@contextmanager
+def started(server: AnyServer) -> Iterator[AnyServer]:
+    """Run a server, or skip the test that wants it on a machine that cannot."""
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(server)
+        except Unavailable as missing:
+            pytest.skip(str(missing))
+        yield server

@@ -73,6 +73,11 @@ PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
 """Statuses of a server that may answer otherwise in a moment."""
 
 
+WRITING = frozenset({"writing", "creating"})
+"""Operations of which "not found" does not say that an object is absent: what is missing is
+where it was to go."""
+
+
 class Advice(NamedTuple):
     """What the messages of one store say beside what went wrong."""
 
@@ -147,6 +152,20 @@ def passing(said: str, retry_after: float | None = None) -> StoreUnavailableErro
     error = StoreUnavailableError(said)
     error.passing, error.retry_after = True, retry_after
     return error
+
+
+def fitting(error: Exception, operation: str) -> Exception:
+    """Return an error that says what `operation` can meet: what is written is not "not found".
+
+    Args:
+        error: what an answer means by its status alone.
+        operation: of the request; one that makes an object only if there is none is `creating`.
+    """
+    if isinstance(error, BlobfsError):
+        return error
+    absent = isinstance(error, FileNotFoundError) and operation in WRITING
+    there = isinstance(error, FileExistsError) and operation != "creating"
+    return StoreUnavailableError(str(error)) if absent or there else error
 
 
 def unreachable(said: str, what: str, advice: Advice) -> BlobfsError:

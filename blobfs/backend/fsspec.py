@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from blobfs.backend.base import Backend, Object, Upload
-from blobfs.backend.failure import Advice, passing
+from blobfs.backend.failure import Advice, fitting, passing
 from blobfs.errors import BlobfsError, StoreUnavailableError, typed
 from blobfs.names import STAGES
 
@@ -24,9 +24,6 @@ EXCLUSIVE = frozenset({"s3", "s3a", "abfs", "az", "abfss", "gs", "gcs"})
 """Protocols whose `pipe_file(mode="create")` leaves the decision to the storage; the others
 look first and write then, which decides no race."""
 
-
-WRITING = frozenset({"writing", "creating"})
-"""Operations of which "not found" does not say that an object is absent."""
 
 IN_PASSING = (TimeoutError, ConnectionResetError, ConnectionAbortedError, BrokenPipeError)
 """Errors of a connection that was there, and may be there again in a moment."""
@@ -163,21 +160,18 @@ class FsspecBackend(Backend):
         what = f"{operation} {path}"
         try:
             yield path
-        except (BlobfsError, FileExistsError):
+        except BlobfsError:
             raise
-        except (FileNotFoundError, NotADirectoryError) as error:
-            told_absent = f"{what}: {self._advice.redact(str(error))}"
-            if (
-                operation in WRITING
-            ):  # what is missing is where it was to go, not what was asked
-                raise StoreUnavailableError(told_absent) from None
-            raise FileNotFoundError(told_absent) from None
         except Exception as error:  # noqa: BLE001 - a driver may raise anything
-            raise self._classified(error, what) from None
+            raise fitting(self._classified(error, what), operation) from None
 
     def _classified(self, error: Exception, what: str) -> Exception:
         """Return what a driver's error means; one for each store knows its driver's."""
         redact = self._advice.redact
+        if isinstance(error, FileExistsError):
+            return error
+        if isinstance(error, FileNotFoundError | NotADirectoryError):
+            return FileNotFoundError(f"{what}: {redact(str(error))}")
         if isinstance(error, IN_PASSING):
             return passing(f"{what}: {redact(str(error) or type(error).__name__)}")
         if isinstance(error, OSError):

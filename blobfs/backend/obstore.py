@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from blobfs.backend.base import UNLISTABLE, Backend, Object
-from blobfs.backend.failure import Advice, answered, passing, unreachable
+from blobfs.backend.failure import Advice, answered, fitting, passing, unreachable
 from blobfs.backend.parts import at_once, part_size
 from blobfs.errors import ConfigError, StoreUnavailableError
 
@@ -203,7 +203,8 @@ class ObstoreBackend(Backend):
         try:
             yield path
         except Exception as error:  # noqa: BLE001 - classified here, whatever it is
-            raise self._classified(error, f"{operation} {path}") from None
+            found = self._classified(error, f"{operation} {path}")
+            raise fitting(found, operation) from None
         except BaseException as error:
             if type(error).__name__ != "PanicException":  # of Rust, and no Exception
                 raise

@@ -5,14 +5,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import islice
 
-from blobfs.backend.system import rename_exclusively, sync_file_system
+from blobfs.backend.system import rename_exclusively, start_writing_out, sync_file_system
 from blobfs.errors import typed
 
 PART_SIZE = 1 << 20
 """Bytes read and written at a time: larger parts only leave the processor's cache."""
 
-PARTS_AT_ONCE = 64
-"""Parts after which a large file is written out, so that little is left to do in the end."""
+PARTS_AT_ONCE = 8
+"""Parts after which the system is told to write them out, so that little is left in the end."""
 
 FEW = 64
 """Files and directories up to which each is written out for itself."""
@@ -111,7 +111,8 @@ def write_part(file: int, number: int, data: bytes) -> None:
     """Write part `number` of a file; of a large one, what was written goes out meanwhile."""
     write_all(file, data, number * PART_SIZE)
     if not (number + 1) % PARTS_AT_ONCE:
-        sync_data(file)
+        begun = number + 1 - PARTS_AT_ONCE
+        start_writing_out(file, begun * PART_SIZE, PARTS_AT_ONCE * PART_SIZE)
 
 
 def read_exactly(file: int, start: int, wanted: int) -> bytes:

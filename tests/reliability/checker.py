@@ -14,11 +14,21 @@ from typing import Any
 MANIFEST = "_manifest.jsonl"
 
 
-def problems(root: Path) -> list[str]:
-    """What is wrong with the artifacts and assets that can be seen."""
+def problems(root: Path, *, modes: bool = True) -> list[str]:
+    """What is wrong with the artifacts and assets that can be seen.
+
+    Args:
+        root: of a local store, or of a copy of all objects of another one.
+        modes: whether it is a local store: then files carry modes, and whatever is in its
+            place is visible; else only what has a manifest is.
+    """
     directory = root / "LocalUpload"
     found = sorted(directory.iterdir()) if directory.is_dir() else []
+    if not modes:
+        found = [one for one in found if (one / MANIFEST).exists()]
     wrong = [f"{one.name[:12]}: {what}" for one in found for what in _wrong(one)]
+    if not modes:
+        wrong = [what for what in wrong if "may be executed" not in what]
     for (name, version), digest in assets(root).items():
         if digest is None or not (directory / digest / MANIFEST).is_file():
             wrong.append(f"{name}:{version} points at {digest}, which is not there")

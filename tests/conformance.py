@@ -8,9 +8,12 @@ import logging
 import os
 import random
 import shutil
+import threading
 import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 
@@ -605,6 +608,72 @@ class ManagerTests:
             assert found.changed == ("a.txt", "run.sh")
         assert not blobfs.diff("n@latest", str(tree), store=store)
 
+    # ---- several at once -------------------------------------------------------------------
+
+    def test_sixteen_writers_of_one_content_all_succeed(
+        self, place: Place, tree: Path, tmp_path: Path
+    ) -> None:
+        stores = [place.open(), place.open()]
+
+        def write(number: int) -> blobfs.Artifact:
+            return blobfs.upload(tree, store=stores[number % 2], name="n", version="1")
+
+        done = _at_once(write)
+        assert [error for error in done if isinstance(error, Exception)] == []
+        assert len({artifact.digest for artifact in done}) == 1
+        manifests = [key for key in place.keys("LocalUpload/") if "_manifest" in key]
+        assert len(manifests) == 1
+        where = blobfs.download("n:1", tmp_path / "out", store=place.open())
+        assert content(where) == content(tree)
+
+    def test_of_sixteen_writers_of_one_version_exactly_one_wins(
+        self, place: Place, tmp_path: Path
+    ) -> None:
+        if not self.decides_races:
+            return  # it says so on each commit: test_one_who_cannot_decide_a_race_says_so
+        sources = [write_tree(tmp_path / f"{n}" / "m", {"f": f"{n}"}) for n in range(16)]
+
+        stores = [place.open(), place.open()]
+
+        def write(number: int) -> blobfs.Artifact:
+            store = stores[number % 2]
+            return blobfs.upload(sources[number], store=store, name="n", version="1")
+
+        done = _at_once(write)
+        won = [artifact for artifact in done if isinstance(artifact, blobfs.Artifact)]
+        assert len(won) == 1
+        lost = [error for error in done if not isinstance(error, blobfs.Artifact)]
+        assert {type(error) for error in lost} == {ArtifactConflictError}
+        where = blobfs.download("n:1", tmp_path / "out", store=place.open())
+        assert content(where) == content(sources[done.index(won[0])])
+
+    def test_sixteen_writers_of_a_name_get_sixteen_versions(
+        self, place: Place, tmp_path: Path
+    ) -> None:
+        if not self.decides_races:
+            return
+        sources = [write_tree(tmp_path / f"{n}" / "m", {"f": f"{n}"}) for n in range(16)]
+
+        stores = [place.open(), place.open()]
+
+        def write(number: int) -> blobfs.Artifact:
+            return blobfs.upload(sources[number], store=stores[number % 2], name="n")
+
+        versions = [str(getattr(one, "version", one)) for one in _at_once(write)]
+        assert sorted(versions, key=int) == [str(n) for n in range(1, 17)]
+
+    def test_sixteen_readers_read_one_store(
+        self, store: blobfs.Store, tree: Path, tmp_path: Path
+    ) -> None:
+        (tree / "large").write_bytes(random.Random(9).randbytes(self.large + 5))
+        blobfs.upload(tree, store=store, name="n")
+
+        def read(number: int) -> Path:
+            return blobfs.download("n:1", tmp_path / f"out-{number}", store=store)
+
+        for where in _at_once(read):
+            assert content(where) == content(tree)
+
     # ---- modes -----------------------------------------------------------------------------
 
     def test_executable_bits_are_kept(
@@ -622,6 +691,21 @@ class ManagerTests:
         first = blobfs.upload(tree, store=store)
         (tree / "a.txt").chmod(0o755)
         assert blobfs.upload(tree, store=store).digest != first.digest
+
+
+def _at_once(act: Callable[[int], Any]) -> list[Any]:
+    """Call with 0 to 15 at the same time; return what each call returned or raised."""
+    ready = threading.Barrier(16)
+
+    def one(number: int) -> object:
+        ready.wait()
+        try:
+            return act(number)
+        except Exception as error:  # noqa: BLE001 - which one it is, is looked at
+            return error
+
+    with ThreadPoolExecutor(16) as pool:
+        return list(pool.map(one, range(16)))
 
 
 def _short(name: str) -> bool:

@@ -665,7 +665,7 @@ class ManagerTests:
     def test_sixteen_readers_read_one_store(
         self, store: blobfs.Store, tree: Path, tmp_path: Path
     ) -> None:
-        (tree / "large").write_bytes(random.Random(9).randbytes(self.large + 5))
+        (tree / "large").write_bytes(random.Random(9).randbytes((9 << 20) + 5))
         blobfs.upload(tree, store=store, name="n")
 
         def read(number: int) -> Path:

@@ -46,6 +46,9 @@ class FsspecBackend(Backend):
         protocols = filesystem.protocol
         first = protocols if isinstance(protocols, str) else protocols[0]
         self.creates_exclusively = first in EXCLUSIVE
+        # What has a rename of its own has files, of which half can be seen while they are
+        # written: they are written elsewhere, and renamed. Others have objects.
+        self._renames = type(filesystem).mv is not _inherited_mv()
         self.survives_forks = not filesystem.async_impl
 
     def read(self, key: str, start: int = 0, end: int | None = None) -> bytes:
@@ -98,26 +101,22 @@ class FsspecBackend(Backend):
         self, key: str, data: bytes, *, fresh: bool = False, executable: bool = False
     ) -> None:
         with self.telling("writing", key) as path:
-            self._make_directories(path)
-            self._fs.pipe_file(path, data)
+            self._write(key, path, data)
 
     def upload(
         self, key: str, size: int, *, fresh: bool = False, executable: bool = False
     ) -> Upload:
-        from uuid import uuid4
-
         with self.telling("writing", key):
-            temporary = self._path(f"{STAGES}/{uuid4()}")
-            self._make_directories(temporary)
+            temporary = self._temporary()
             return FsspecUpload(self, key, temporary, self._fs.open(temporary, "wb"))
 
     def create(self, key: str, data: bytes) -> None:
         with self.telling("creating", key) as path:
-            self._make_directories(path)
             if self.creates_exclusively:
+                self._make_directories(path)
                 self._fs.pipe_file(path, data, mode="create")
             else:  # the last writer wins, and what was committed is read back
-                self._fs.pipe_file(path, data)
+                self._write(key, path, data)
 
     def copy(
         self, source: str, key: str, size: int, digest: str, *, executable: bool = False
@@ -132,12 +131,33 @@ class FsspecBackend(Backend):
         """Move a complete object from the stage to its key."""
         with self.telling("writing", key) as path:
             self._make_directories(path)
-            try:
-                self._fs.cp_file(temporary, path)
-            except NotImplementedError:
-                self._fs.mv(temporary, path)  # such a filesystem renames, and takes names as is
+            if self._renames:
+                self._fs.mv(temporary, path)
             else:
+                self._fs.cp_file(temporary, path)
                 self._fs.rm_file(temporary)
+
+    def _write(self, key: str, path: str, data: bytes) -> None:
+        """Write an object so that nobody sees half of it."""
+        if not self._renames:  # one request, which is carried out wholly or not at all
+            self._make_directories(path)
+            self._fs.pipe_file(path, data)
+            return
+        temporary = self._temporary()
+        try:
+            self._fs.pipe_file(temporary, data)
+            self.move(temporary, key)
+        except BaseException:
+            self.discard(temporary)
+            raise
+
+    def _temporary(self) -> str:
+        """Return the path of something new in the stage."""
+        from uuid import uuid4
+
+        temporary = self._path(f"{STAGES}/{uuid4()}")
+        self._make_directories(temporary)
+        return temporary
 
     def discard(self, temporary: str) -> None:
         """Remove an object that was not completed."""
@@ -210,6 +230,12 @@ class FsspecUpload:
         with suppress(Exception):  # the error that led here is the one to tell
             self._file.close()
         self._backend.discard(self._temporary)
+
+
+def _inherited_mv() -> object:
+    from fsspec import AbstractFileSystem
+
+    return AbstractFileSystem.mv
 
 
 def _object(key: str, info: dict[str, Any]) -> Object:

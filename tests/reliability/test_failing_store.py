@@ -9,6 +9,7 @@ import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
 import blobfs
+from blobfs.backend import patient
 from blobfs.errors import BlobfsError
 from tests.reliability.scenes import KEPT, content, untyped, write_tree
 
@@ -65,8 +66,9 @@ for _name in CALLS:
 
 
 @pytest.fixture(autouse=True)
-def failing_filesystem() -> Iterator[None]:
+def failing_filesystem(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     fsspec.register_implementation("failing", FailingFileSystem, clobber=True)
+    monkeypatch.setattr(patient, "LEAST", 0.001)
     yield
     FailingFileSystem.store.clear()
     FailingFileSystem.reset()

@@ -1,13 +1,23 @@
 """Stores on real servers, and the ways around blobfs to what they hold."""
 
+import filecmp
+import os
+import random
+import subprocess
+import sys
 from collections.abc import Callable
 from functools import partial
 from itertools import count
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
+import yaml
 
 from tests.places import Place
+
+if TYPE_CHECKING:
+    from azure.storage.blob import ContainerClient
 
 _numbers = count(1)
 
@@ -67,6 +77,69 @@ def s3_place(server: Any, *, url: str | None = None, **options: object) -> Place
     return Place({"blob_manager_class": "s3", "blob_manager_config": config}, around)
 
 
+CONTAINER = "blobfs-tests"
+
+
+class AzureBlobs:
+    """What lies below a prefix of a container, by Azure's own client."""
+
+    def __init__(self, container: "ContainerClient", prefix: str) -> None:
+        self.container = container
+        self.prefix = prefix
+        self._marked: set[str] = set()
+
+    def snapshot(self) -> dict[str, bytes]:
+        listing = self.container.list_blobs(f"{self.prefix}/", include=["metadata"])
+        names = [blob.name for blob in listing if not (blob.metadata or {}).get("hdi_isfolder")]
+        skip = len(self.prefix) + 1
+        return {name[skip:]: self.read(name[skip:]) for name in names}
+
+    def read(self, key: str) -> bytes:
+        return self.container.download_blob(f"{self.prefix}/{key}").readall()
+
+    def write(self, key: str, data: bytes) -> None:
+        self.container.upload_blob(f"{self.prefix}/{key}", data, overwrite=True)
+
+    def delete(self, key: str) -> None:
+        self.container.delete_blob(f"{self.prefix}/{key}")
+
+    def mark_directories(self, key: str) -> None:
+        """Make the directories above a key, as a hierarchical namespace would."""
+        parts = f"{self.prefix}/{key}".split("/")[:-1]
+        for depth in range(1, len(parts) + 1):
+            directory = "/".join(parts[:depth])
+            if directory not in self._marked:
+                self.container.upload_blob(
+                    directory, b"", overwrite=True, metadata={"hdi_isfolder": "true"}
+                )
+                self._marked.add(directory)
+
+
+def azure_place(
+    server: Any,  # noqa: ANN401 - any Azure server
+    *,
+    url: str | None = None,
+    manager: str = "azure_blob",
+    **options: object,
+) -> Place:
+    """A store of its own on an Azure server; `url`: of a proxy before it."""
+    if not getattr(server, "tests_container", None):
+        server.tests_client = server.client()
+        name = server.container(CONTAINER)
+        server.tests_container = server.tests_client.get_container_client(name)
+    prefix = f"team/{next(_numbers)}"
+    config = {
+        "account_name": server.account,
+        "container": CONTAINER,
+        "root_directory": prefix,
+        "endpoint": f"{url}/{server.account}" if url else server.url,
+        "account_key": server.key,
+        **options,
+    }
+    around = AzureBlobs(server.tests_container, prefix)
+    return Place({"blob_manager_class": manager, "blob_manager_config": config}, around)
+
+
 class Remote(NamedTuple):
     """One way to a store on a server."""
 
@@ -86,6 +159,9 @@ class Remote(NamedTuple):
 REMOTE: dict[str, Remote] = {
     "s3": Remote("s3", "versitygw", s3_place),
     "s3-fsspec": Remote("s3", "versitygw", partial(s3_place, transport="fsspec")),
+    "azure": Remote("azure_blob", "azurite", azure_place),
+    "azure-fsspec": Remote("azure_blob", "azurite", partial(azure_place, transport="fsspec")),
+    "gen2": Remote("adls_gen2", "azurite", partial(azure_place, manager="adls_gen2")),
 }
 """By what a test calls it."""
 
@@ -97,3 +173,24 @@ def remotes(*, http: bool = False) -> list[Any]:
         for kind, remote in REMOTE.items()
         if remote.http or not http
     ]
+
+
+def large_round_trip(place: Place, directory: Path) -> None:
+    """Bring a file of 1.2 GiB into a store and back, by two processes of 300 MB at most."""
+    config = directory / "config.yaml"
+    config.write_text(yaml.safe_dump({"stores": {"s": dict(place.config)}}))
+    source = directory / "large"
+    with source.open("wb") as file:
+        for number in range(1200):
+            file.write(random.Random(number).randbytes(1 << 20))
+    environment = {**os.environ, "BLOBFS_CONFIG": str(config)}
+    for arguments in (
+        ["upload", str(source), "--name", "large"],
+        ["download", "large:1", str(directory / "out")],
+    ):
+        command = [sys.executable, "-m", "blobfs", *arguments, "--store", "s", "-q"]
+        process = subprocess.Popen(command, env=environment)
+        _, status, used = os.wait4(process.pid, 0)
+        assert os.waitstatus_to_exitcode(status) == 0, arguments
+        assert used.ru_maxrss * 1024 < 300_000_000, arguments
+    assert filecmp.cmp(source, directory / "out", shallow=False)

@@ -80,7 +80,9 @@ class S3BlobManager(BlobManager):
     @property
     def _endpoint(self) -> str | None:
         """The endpoint, with a scheme, which AIFlow's users may leave out."""
-        endpoint: str | None = self.options.get("endpoint_url")
+        endpoint = self.options.get("endpoint_url") or _of_environment(
+            "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"
+        )
         if endpoint and "://" not in endpoint:
             plain = self.options.get("use_ssl") is False
             return f"{'http' if plain else 'https'}://{endpoint}"
@@ -154,10 +156,9 @@ class S3BlobManager(BlobManager):
         return open_store
 
     def _region(self) -> str | None:
-        import os
-
-        named = (os.environ.get(name) for name in ("AWS_REGION", "AWS_DEFAULT_REGION"))
-        return self.options.get("region_name") or next(filter(None, named), None)
+        return self.options.get("region_name") or _of_environment(
+            "AWS_REGION", "AWS_DEFAULT_REGION"
+        )
 
     def _credentials(self) -> Callable[[], dict[str, Any]]:
         """Return what gives obstore credentials: those written down, else botocore's chain.
@@ -173,6 +174,13 @@ class S3BlobManager(BlobManager):
             )
             return lambda: written
         return _Chain(options.get("profile"))
+
+
+def _of_environment(*names: str) -> str | None:
+    """Return the first of these variables that is set, as botocore reads them, too."""
+    import os
+
+    return next(filter(None, map(os.environ.get, names)), None)
 
 
 def _credential(key: str, secret: str, token: str | None) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from blobfs.backend.base import UNLISTABLE, Backend, Object
 from blobfs.backend.failure import Advice, answered, fitting, passing, unreachable
 from blobfs.backend.parts import at_once, part_size
-from blobfs.errors import ConfigError, StoreUnavailableError
+from blobfs.errors import AccessError, ConfigError, StoreUnavailableError
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
@@ -67,9 +67,8 @@ class ObstoreBackend(Backend):
             copies: whether a copy is done when obstore says so; not on Azure, where the
                 storage may only have begun.
         """
-        kind = type(self)
-        kind.used_in = kind.used_in or os.getpid()
-        if kind.used_in != os.getpid():
+        ObstoreBackend.used_in = ObstoreBackend.used_in or os.getpid()
+        if ObstoreBackend.used_in != os.getpid():
             raise StoreUnavailableError(
                 "obstore was used before this process was forked, and does not survive that:"
                 " start children by spawn, or set `transport: fsspec`"
@@ -126,6 +125,9 @@ class ObstoreBackend(Backend):
 
         with self._telling("listing", prefix) as path:
             found = obstore.list_with_delimiter(self._store, path)
+        return self._names(found)
+
+    def _names(self, found: Any) -> list[str]:  # noqa: ANN401 - obstore.ListResult
         return [
             *(f"{below.rpartition('/')[2]}/" for below in found["common_prefixes"]),
             *(meta["path"].rpartition("/")[2] for meta in found["objects"]),
@@ -217,18 +219,33 @@ class ObstoreBackend(Backend):
                 return _PastEndError()
             code, message = _CODE.search(text), _MESSAGE.search(text)
             said = message[1] if message else text.partition(status[0])[2].partition("\n")[0]
-            return answered(
-                int(status[1]), code[1] if code else "", said.strip(": "), what, self._advice
+            return self._meaning(
+                int(status[1]), code[1] if code else "", said.strip(": "), what
             )
+        if isinstance(error, FileNotFoundError):  # a directory, of which it tells no status
+            return FileNotFoundError(f"{what}: {self._advice.redact(text)}")
+        return self._unanswered(error, text, what)
+
+    def _unanswered(self, error: Exception, text: str, what: str) -> Exception:
+        """Return what an error means that is no answer of the storage, or no whole one."""
+        if "Wanted range starting at" in text:  # an answer, but with nothing in it
+            return _PastEndError()
         said = self._advice.redact(text.partition("\n\nDebug source")[0])
         if "BareRedirect" in text:
-            return answered(301, "", said, what, self._advice)
+            return self._meaning(301, "", said, what)
+        if type(error).__name__ == "UnauthenticatedError":  # who was asked for credentials
+            return AccessError(f"{what}: {said}" + self._advice.see(self._advice.credentials))
         kinds = _KIND.findall(text)
-        if "Connect" in kinds:  # refused, or no such host
+        if "InvalidCertificate" in text:
+            said += ": its certificate is not trusted"
+        elif "Connect" in kinds:  # refused, or no such host
             return unreachable(said, what, self._advice)
-        if kinds or "HTTP error" in text:
+        elif kinds or "HTTP error" in text:
             return passing(f"{what}: {said}")
         return ConfigError(f"{what}: {said}" + self._advice.see(self._advice.endpoint))
+
+    def _meaning(self, status: int, code: str, text: str, what: str) -> Exception:
+        return answered(status, code, text, what, self._advice)
 
 
 class _PastEndError(Exception):

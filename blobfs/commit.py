@@ -66,7 +66,7 @@ def creates_exclusively(store: Store) -> bool:
 
 def warn_unless_exclusive(store: Store) -> None:
     """Tell, on each commit, that the store cannot decide a race."""
-    if not creates_exclusively(store):
+    if not store.backend.renames_directories and not creates_exclusively(store):
         log().warning(
             "%s cannot create exclusively: of two that write one name:version at once the last"
             " wins; what was committed is read back",
@@ -175,8 +175,9 @@ def register(store: Store, name: str, version: str, header: Header) -> None:
     stage = stage_for(store, header.digest)
     directory = store.layout.asset_directory(name, version)
     error: Exception | None = None
+    decided = False
     try:
-        creates_exclusively(store)
+        decided = isinstance(stage, DirectoryStage) or creates_exclusively(store)
         stage.publish(directory, ASSET_NAME, [_json(fields)])
     except FileExistsError as caught:
         error = caught
@@ -186,7 +187,7 @@ def register(store: Store, name: str, version: str, header: Header) -> None:
         error = caught
     finally:
         stage.discard()
-    if error is not None or not store.exclusive:
+    if error is not None or not decided:
         _settle(store, asset, error)
     _note(store, asset)
 
@@ -245,7 +246,7 @@ def _note(store: Store, asset: Asset) -> None:
     """Leave a back reference, so that a hit can say what it was last registered to."""
     key = store.layout.registered(asset.digest, asset.name, asset.version)
     try:
-        store.backend.put(key, b"{}\n")
+        store.backend.note(key, b"{}\n")
     except BlobfsError as error:  # only for display: the asset is registered
         log().debug("%s: no back reference: %s", store, error)
 

@@ -143,6 +143,10 @@ class Backend(ABC):
             executable: whether it is marked so, where a storage can.
         """
 
+    def note(self, key: str, data: bytes) -> None:
+        """Write a small object of which only the key counts; it need not appear whole."""
+        self.put(key, data)
+
     @abstractmethod
     def upload(
         self, key: str, size: int, *, fresh: bool = False, executable: bool = False

@@ -139,6 +139,9 @@ class Patient(Backend):
     ) -> None:
         self._try(lambda: self._inner.put(key, data, fresh=fresh, executable=executable))
 
+    def note(self, key: str, data: bytes) -> None:
+        self._try(lambda: self._inner.note(key, data))
+
     def upload(
         self, key: str, size: int, *, fresh: bool = False, executable: bool = False
     ) -> "PatientUpload":

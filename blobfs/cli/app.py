@@ -20,6 +20,7 @@ COMMANDS = {
     "materialize": "materialize",
     "check-ignore": "ignored",
     "stores": "manage",
+    "doctor": "doctor",
 }
 """Command → the module beside this one that has it, under its name with `_` for `-`."""
 

@@ -14,6 +14,9 @@ from benchmarks.workbench import Workbench
 
 TABLE = pytest.StashKey[Table]()
 
+BY_NAME = ("million", "remote")
+"""What runs only if `-k` names it; what is remote needs servers, and installs its peers."""
+
 _NO_DISK = {"tmpfs", "ramfs"}
 
 
@@ -30,13 +33,13 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Measure only when asked to, and a million files only when they are asked for by name."""
-    if not config.getoption("bounds", default=False):
-        unwanted = [item for item in items if item.get_closest_marker("bounds")]
-    elif "million" not in config.option.keyword:
-        unwanted = [item for item in items if "million" in item.name]
+    """Measure only when asked to, and what takes minutes only when it is asked for by name."""
+    measured = [item for item in items if item.get_closest_marker("bounds")]
+    if config.getoption("bounds", default=False):
+        unasked = [name for name in BY_NAME if name not in config.option.keyword]
+        unwanted = [item for item in measured if any(name in item.nodeid for name in unasked)]
     else:
-        unwanted = []
+        unwanted = measured
     if unwanted:
         config.hook.pytest_deselected(items=unwanted)
         items[:] = [item for item in items if item not in unwanted]

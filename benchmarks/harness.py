@@ -59,6 +59,8 @@ class Runs:
 
     label: str
     runs: Sequence[Run]
+    requests: int | None = None
+    """Requests that one run makes, counted in another one; None if that was not done."""
 
     def median(self, what: str = "wall") -> float:
         """Return the median of `wall` or `cpu`, in seconds."""
@@ -130,15 +132,29 @@ class Row:
     memory_bound: float | None = None
     """MiB."""
 
+    cpu: tuple[float, float | None] | None = None
+    """Seconds of processor time, ours and theirs, the medians."""
+
+    their_memory: float | None = None
+    """MiB, at most in any run."""
+
+    requests: tuple[int | None, int | None] = (None, None)
+    """Of one run, ours and theirs; None if they were not counted."""
+
+    request_bound: int | None = None
+
     def faults(self) -> list[str]:
         """Say what is not within its bound."""
         found = []
-        if self.ratio is None:
+        if not self.ours:
             found.append(f"{self.case} / {self.peer}: not measured")
-        elif self.bound is not None and self.ratio > self.bound:
+        elif self.bound is not None and self.ratio is not None and self.ratio > self.bound:
             found.append(f"{self.case} / {self.peer}: {self.ratio:.2f}, bound {self.bound}")
         if self.memory and self.memory_bound and self.memory > self.memory_bound:
             text = f"{self.memory:.0f} MiB, bound {self.memory_bound:.0f}"
+            found.append(f"{self.case}: {text}")
+        if self.request_bound is not None and (self.requests[0] or 0) > self.request_bound:
+            text = f"{self.requests[0]} requests, bound {self.request_bound}"
             found.append(f"{self.case}: {text}")
         return found
 
@@ -153,29 +169,34 @@ class Table:
         self,
         case: str,
         ours: Runs,
-        theirs: Runs,
-        bound: float | None,
+        theirs: Runs | None,
+        bound: float | None = None,
         *,
         what: str = "wall",
         memory_bound: float | None = None,
+        request_bound: int | None = None,
     ) -> Row:
-        """Add a row."""
+        """Add a row; without `theirs` there is nobody to compare with."""
         row = Row(
             case,
-            theirs.label,
+            theirs.label if theirs else "",
             _shown(ours, what),
-            _shown(theirs, what),
-            round(ours.median(what) / theirs.median(what), 3),
+            _shown(theirs, what) if theirs else "",
+            round(ours.median(what) / theirs.median(what), 3) if theirs else None,
             bound,
             round(ours.memory / MIB, 1),
             memory_bound,
+            (round(ours.median("cpu"), 3), round(theirs.median("cpu"), 3) if theirs else None),
+            round(theirs.memory / MIB, 1) if theirs else None,
+            (ours.requests, theirs.requests if theirs else None),
+            request_bound,
         )
         self.rows.append(row)
         return row
 
     def lines(self) -> list[str]:
         """Return the table as text."""
-        heads = ("case", "ours", "peer", "theirs", "ratio", "bound", "MiB")
+        heads = ("case", "ours", "peer", "theirs", "ratio", "bound", "CPU s", "MiB", "requests")
         cells = [heads, *(_cells(row) for row in self.rows)]
         widths = [max(len(line[column]) for line in cells) for column in range(len(heads))]
         return [
@@ -189,11 +210,35 @@ class Table:
 
 
 def _cells(row: Row) -> tuple[str, ...]:
-    ratio = "not measured" if row.ratio is None else f"{row.ratio:.2f}"
-    bound = "" if row.bound is None else f"{row.bound:g}"
-    memory = "" if row.memory is None else f"{row.memory:.0f}"
-    memory += f" (< {row.memory_bound:.0f})" if row.memory_bound else ""
-    return row.case, row.ours, row.peer, row.theirs, ratio, bound, memory
+    ratio = "" if row.ratio is None else f"{row.ratio:.2f}"
+    return (
+        row.case,
+        row.ours or "not measured",
+        row.peer,
+        row.theirs,
+        ratio,
+        "" if row.bound is None else f"{row.bound:g}",
+        _pair(row.cpu or (None, None), ".2f"),
+        _pair((row.memory, row.their_memory), ".0f", row.memory_bound),
+        _pair(row.requests, ",", row.request_bound),
+    )
+
+
+def _pair(
+    both: tuple[float | None, float | None], form: str, bound: float | None = None
+) -> str:
+    """Return ours, with what it may be at most in brackets, then a stroke and theirs."""
+    ours, theirs = both
+    if ours is None:
+        return ""
+    text = f"{ours:{form}}" + ("" if bound is None else f" (<= {bound:{form}})")
+    return text if theirs is None else f"{text} / {theirs:{form}}"
+
+
+def check(rows: Sequence[Row]) -> None:
+    """Fail with all that is not within its bound."""
+    faults = [fault for row in rows for fault in row.faults()]
+    assert not faults, "\n".join(faults)
 
 
 def _shown(runs: Runs, what: str) -> str:

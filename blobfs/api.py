@@ -322,7 +322,7 @@ def _referred(store: Store, url: str) -> Manifest:
     """Return the manifest that refers to what a URL names."""
     from blobfs.artifact.reading import objects_at
     from blobfs.artifact.reference import inside, outside
-    from blobfs.managers.any import open_url
+    from blobfs.managers.url import open_url
 
     found = found_at(store, url)
     if found is not None and found.header is not None:

@@ -10,8 +10,8 @@ from blobfs.digest import PREFIX, Digest, hex_of, short
 from blobfs.errors import ArtifactNotFoundError, ConfigError
 from blobfs.layout.hashed import ARTIFACTS
 from blobfs.managers import load_manager_class
-from blobfs.managers.any import open_url
 from blobfs.managers.base import BlobManager, find_handle
+from blobfs.managers.url import open_url
 from blobfs.manifest import Entry
 from blobfs.ref import SCHEME, Ref, is_url, parse, whole
 from blobfs.source import RemoteSource

@@ -16,7 +16,7 @@ from pathlib import Path
 from blobfs.config import COMMON_KEYS, Key, check_options, find_store, set_project
 from blobfs.config.yaml_file import read_yaml
 from blobfs.errors import ConfigError
-from blobfs.managers import load_manager_class
+from blobfs.managers import MANAGERS, load_manager_class
 
 FORBIDDEN = (
     "exec",
@@ -168,6 +168,8 @@ def main(seed: int, count: int, directory: Path) -> None:
     use(file)  # Imports what it needs, before the hook looks.
     for module in {name.rpartition(".")[0] for name in CLASSES} & {*sys.stdlib_module_names}:
         importlib.import_module(module)
+    for path in MANAGERS.values():  # our own classes are imported when they are named
+        importlib.import_module(path.rpartition(".")[0])
     file.write_text("blob: {blob_manager_class: local, blob_manager_config: {repo_name: /x}}")
     use(file)
     ran: list[str] = []

@@ -29,8 +29,10 @@ COMMANDS = (
     "verify",
     "diff",
     "rm",
+    "materialize",
     "check-ignore",
     "stores",
+    "doctor",
 )
 
 HOSTILE = "evil\x1b[2J\n\u202etxt"

@@ -152,7 +152,10 @@ def test_ambiguous_ref_lists_what_it_fits(tree: Path) -> None:
         ("blob: {blob_manager_class: local, blob_manager_class: s3}", "project.yaml:1"),
         ("blob: text", "must be a mapping"),
         ("blob: {blob_manager_config: {root_directory: /x}}", "`blob_manager_class`"),
-        ("blob: {blob_manager_class: nope}", "there are: fsspec, local"),
+        (
+            "blob: {blob_manager_class: nope}",
+            "there are: adls_gen2, azure_blob, fsspec, hdfs, local, oss, s3",
+        ),
         ("blob: {blob_manager_class: no.such.Manager}", "cannot be imported"),
         ("blob: {blob_manager_class: local, blob_manager_config: {}}", "`root_directory`"),
         (

@@ -43,12 +43,12 @@ class FsspecBlobManager(BlobManager):
         return _open(self._url, self.options.reveal("storage_options", {}))[1]
 
     def location(self) -> Location:
-        if path := _local_path(self._url):
+        if path := local_path(self._url):
             return Location(path, tuple(f"{scheme}://{path}" for scheme in LOCAL_SCHEMES))
         return Location(self._url)
 
     def backend(self) -> Backend:
-        path = _local_path(self._url)
+        path = local_path(self._url)
         return LocalBackend(path) if path else super().backend()
 
     @property
@@ -65,16 +65,13 @@ class FsspecBlobManager(BlobManager):
         )
 
 
-def open_url(url: str) -> tuple[Backend, str]:
-    """Open the storage that a URL names, without any configuration; return the key in it, too.
+def open_plainly(url: str) -> tuple[Backend, str]:
+    """Open the storage that a URL names by fsspec alone; return the key in it, too.
 
     Raises:
         ConfigError: if fsspec knows no such URL.
         MissingDependencyError: if the package that opens it is not installed.
     """
-    path = _local_path(url) or (url if url.startswith("/") else None)
-    if path:
-        return LocalBackend(""), path.strip("/")
     from blobfs.backend.fsspec import FsspecBackend
     from blobfs.backend.patient import Patient
 
@@ -82,7 +79,8 @@ def open_url(url: str) -> tuple[Backend, str]:
     return Patient(FsspecBackend(filesystem, ""), url), path.strip("/")
 
 
-def _local_path(url: str) -> str | None:
+def local_path(url: str) -> str | None:
+    """Return the path that a URL names if it is of this machine."""
     import os
 
     scheme, separator, path = url.partition("://")

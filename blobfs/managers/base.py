@@ -145,7 +145,7 @@ class BlobManager:
             name: what it is called in the configuration, if it has a name there.
             origin: what chose it, for messages.
         """
-        from blobfs.managers.any import open_url
+        from blobfs.managers.url import open_url
 
         return Store(
             name,

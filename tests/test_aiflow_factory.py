@@ -216,24 +216,6 @@ def test_every_spelling_of_the_local_manager_means_ours(spelling: str) -> None:
     assert class_path(spelling) == "blobfs.managers.local.LocalBlobManager"
 
 
-ABSENT = sorted({"s3", "azure_blob", "adls_gen2", "oss", "hdfs"} - set(MANAGERS))
-
-
-@pytest.mark.parametrize("short", ABSENT)
-def test_a_type_that_there_is_not_lists_those_there_are(short: str) -> None:
-    class_names = {"s3": "S3", "oss": "Oss", "hdfs": "HDFS"}
-    spellings = [short]
-    if name := class_names.get(short):
-        spellings += [
-            f"blobfs.{name}BlobManager",
-            *(path.format(short, name) for path in AIFLOW),
-        ]
-    for spelling in spellings:
-        for load in (load_manager_class, create):
-            with pytest.raises(ConfigError, match=r"there are: fsspec, .*local"):
-                load(spelling)
-
-
 def test_a_misspelled_type_is_guessed() -> None:
     with pytest.raises(ConfigError, match="did you mean 'local'"):
         load_manager_class("locl")

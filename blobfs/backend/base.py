@@ -168,8 +168,9 @@ class Backend(ABC):
         """Copy an object inside the storage to a `fresh` key.
 
         Returns:
-            False, and nothing is there, if the source is gone, has not this `size`, or has not
-            this `digest` where bytes pass through here, or if the storage cannot copy.
+            False, and nothing of that size is there, if the source is gone, has not this
+            `size`, or has not this `digest` where bytes pass through here, or if the storage
+            cannot copy.
         """
 
     @abstractmethod

@@ -260,7 +260,7 @@ class OssUpload:
         """Make the object visible.
 
         Raises:
-            IntegrityError: if it is not what was sent; it is removed again.
+            IntegrityError: if the storage put the parts together wrongly.
         """
         parts = [self._parts[number] for number in sorted(self._parts)]
         expected = joined_crc((part.part_crc, part.size) for part in parts)
@@ -273,8 +273,11 @@ class OssUpload:
                 raise StoreUnavailableError(str(error)) from error
         else:
             if _differ(answer.crc, expected) and not self._is_there(expected):
-                self._backend.delete(self._key)  # its size would convince the next try
-                raise IntegrityError(f"completing {self._key}: it is not what was sent")
+                # It is not deleted: by now another writer's may lie there, and be committed.
+                raise IntegrityError(
+                    f"completing {self._backend.key(self._key)}: it is not what was sent,"
+                    " though every part was: delete it before anything is uploaded again"
+                )
 
     def _is_there(self, crc: int | None) -> bool:
         """Look whether the object is there as it was sent."""

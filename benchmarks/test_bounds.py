@@ -2,13 +2,12 @@
 
 import os
 import subprocess
-from collections.abc import Sequence
 from functools import partial
 
 import pytest
 
 from benchmarks import peers
-from benchmarks.harness import MIB, Command, Row, Runs, Table, race, run
+from benchmarks.harness import MIB, Command, Runs, Table, check, race, run
 from benchmarks.workbench import Workbench, remove, write_tree
 
 pytestmark = pytest.mark.bounds
@@ -17,11 +16,6 @@ FILES, SIZE = 10_000, 4096
 LARGE = 1 << 30
 STARTS = 15
 """Rounds of what takes some hundredths of a second."""
-
-
-def check(rows: Sequence[Row]) -> None:
-    faults = [fault for row in rows for fault in row.faults()]
-    assert not faults, "\n".join(faults)
 
 
 def test_unchanged_upload_of_10000_files(workbench: Workbench, table: Table) -> None:

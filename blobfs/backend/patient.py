@@ -15,6 +15,8 @@ from blobfs.errors import StoreUnavailableError
 from blobfs.late import log
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     from tenacity import RetryCallState
 
 FIRST_ANSWER = 15.0
@@ -228,18 +230,7 @@ class Patient(Backend):
 
         Some clients have timeouts of minutes, and some no way to set them.
         """
-        from concurrent.futures import Future
-        from threading import Thread
-
-        future: Future[T] = Future()
-
-        def run() -> None:
-            try:
-                future.set_result(call())
-            except BaseException as error:  # noqa: BLE001 - it is raised where it is waited for
-                future.set_exception(error)
-
-        Thread(target=run, daemon=True, name="blobfs-first").start()
+        future = begin(call)
         try:
             return future.result(limit)
         except TimeoutError:
@@ -267,6 +258,23 @@ class Patient(Backend):
             reraise=True,
         )
         return retrying(once)
+
+
+def begin(call: Callable[[], T]) -> "Future[T]":
+    """Call in a thread that nobody has to wait for, not even the end of the process."""
+    from concurrent.futures import Future
+    from threading import Thread
+
+    future: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(call())
+        except BaseException as error:  # noqa: BLE001 - it is raised where it is waited for
+            future.set_exception(error)
+
+    Thread(target=run, daemon=True, name="blobfs-call").start()
+    return future
 
 
 class PatientUpload:

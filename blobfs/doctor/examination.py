@@ -1,10 +1,10 @@
 """The examination: one check after the other, each for itself, and nothing is left behind."""
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, wait
-from threading import Thread
+from concurrent.futures import wait
 from typing import NamedTuple, TypeVar
 
+from blobfs.backend.patient import begin
 from blobfs.doctor import access as first
 from blobfs.doctor import numbers, promises
 from blobfs.doctor.access import Access, failed
@@ -179,15 +179,7 @@ def _within(seconds: float, call: Callable[[], T], bench: Bench) -> T:
     Raises:
         StoreUnavailableError: if it takes longer; it is left alone then.
     """
-    future: Future[T] = Future()
-
-    def run() -> None:
-        try:
-            future.set_result(call())
-        except BaseException as error:  # noqa: BLE001 - it is raised where it is waited for
-            future.set_exception(error)
-
-    Thread(target=run, daemon=True, name="blobfs-doctor").start()
+    future = begin(call)
     try:
         return future.result(seconds)
     except TimeoutError:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from blobfs.artifact.diff import Diff
     from blobfs.artifact.verify import Report
+    from blobfs.managers.base import BlobManager
 
 __all__ = [
     "artifacts",
@@ -314,8 +315,8 @@ def storage_options(ref: str, *, store: StoreLike = None) -> dict[str, Any]:
         config = store_from_dict(store)
     else:
         config = find_store(parsed.store or (store.name if isinstance(store, Store) else store))
-    manager = open_manager(config)
-    return manager.options.reveal("storage_options", {}) or {}
+    manager: BlobManager = open_manager(config)
+    return manager.fsspec_options()
 
 
 def _referred(store: Store, url: str) -> Manifest:

@@ -131,6 +131,32 @@ class AzureBlobManager(BlobManager):
         """The account, with its secrets; not kept, for they are looked up late."""
         return account_of(self.options)
 
+    @property
+    def service_url(self) -> str:
+        return self._account.endpoint
+
+    def fsspec_options(self) -> dict[str, Any]:
+        account, login = self._account, self._account.login
+        identity, secret, tenant = login.client or (None, None, None)
+        given: dict[str, Any] = {
+            "account_name": account.name,
+            "account_key": login.key,
+            "sas_token": login.sas,
+            "client_id": identity,
+            "client_secret": secret,
+            "tenant_id": tenant,
+            "anon": login.anonymous,
+        }
+        if login.key or login.sas:  # which says where the account is, too
+            said = (
+                f"AccountKey={login.key}" if login.key else f"SharedAccessSignature={login.sas}"
+            )
+            parts = (f"AccountName={account.name}", said, f"BlobEndpoint={account.endpoint}")
+            given = {"connection_string": ";".join(parts)}
+        return {
+            name: value for name, value in given.items() if value
+        } | super().fsspec_options()
+
     def _filesystem_options(self) -> dict[str, Any]:
         """Return what `AzureFileSystem` takes."""
         account, login = self._account, self._account.login

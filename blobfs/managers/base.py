@@ -117,7 +117,13 @@ class BlobManager:
     def backend(self) -> Backend:
         """Return the calls that the engine makes, each made again where that may help."""
         from blobfs.backend.patient import Patient
+        from blobfs.managers.url import is_link_local
 
+        if self.service_url and is_link_local(self.service_url):
+            raise ConfigError(
+                f"{self.options.where}: {self.blames.endpoint}: {self.service_url} is a"
+                " link-local address, where machines keep secrets of their own and no store is"
+            )
         return Patient(self.bare_backend(), self.location().url)
 
     def bare_backend(self) -> Backend:
@@ -125,6 +131,15 @@ class BlobManager:
         from blobfs.backend.fsspec import FsspecBackend
 
         return FsspecBackend(self.filesystem(), self.root, self.advice)
+
+    @property
+    def service_url(self) -> str | None:
+        """The URL that requests go to, if the configuration names one."""
+        return None
+
+    def fsspec_options(self) -> dict[str, Any]:
+        """Return the options with which fsspec opens handles; they may hold secrets."""
+        return dict(self.options.reveal("storage_options", {}))
 
     @property
     def advice(self) -> Advice:

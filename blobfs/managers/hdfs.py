@@ -121,6 +121,19 @@ class HDFSBlobManager(BlobManager):
         return HdfsBackend(self.filesystem, self.root, self.advice, reached)
 
     @property
+    def service_url(self) -> str:
+        return str(self.options["hdfs_url"])
+
+    def fsspec_options(self) -> dict[str, Any]:
+        names = {"hdfs_user": "user", "token": "token", "kerberos_ticket": "kerb_ticket"}
+        if self._address.is_web:
+            del names["kerberos_ticket"]
+        given = {
+            names[ours]: self.options.reveal(ours) for ours in names if ours in self.options
+        }
+        return given | super().fsspec_options()
+
+    @property
     def _address(self) -> Address:
         url, where = self.options["hdfs_url"], self.options.where
         try:

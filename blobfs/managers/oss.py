@@ -82,6 +82,15 @@ class OssBlobManager(BlobManager):
 
         return OssBackend(filesystem, self.root, self.advice)
 
+    @property
+    def service_url(self) -> str:
+        return with_scheme(self.options["endpoint"])
+
+    def fsspec_options(self) -> dict[str, Any]:
+        written = {theirs: self.options.reveal(ours) for theirs, ours in _KEYS.items()}
+        given = {name: value for name, value in written.items() if value}
+        return {"endpoint": self.service_url} | given | super().fsspec_options()
+
     def _auth(self, written: Mapping[str, str], endpoint: str) -> Any:  # noqa: ANN401 - oss2 has no types
         """Return what signs requests: by version 4 where the region is known, else by 1.
 

@@ -78,7 +78,7 @@ class S3BlobManager(BlobManager):
         return S3Backend(self.filesystem(), self.root, self.advice)
 
     @property
-    def _endpoint(self) -> str | None:
+    def service_url(self) -> str | None:
         """The endpoint, with a scheme, which AIFlow's users may leave out."""
         endpoint = self.options.get("endpoint_url") or _of_environment(
             "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"
@@ -88,6 +88,11 @@ class S3BlobManager(BlobManager):
             return f"{'http' if plain else 'https'}://{endpoint}"
         return endpoint
 
+    def fsspec_options(self) -> dict[str, Any]:
+        own = ("key", "secret", "token", "anon", "endpoint_url", "client_kwargs", "profile")
+        given = self._filesystem_options()
+        return {name: given[name] for name in own if given.get(name)} | super().fsspec_options()
+
     def _filesystem_options(self) -> dict[str, Any]:
         """Return what `s3fs.S3FileSystem` takes; a client of its own, as retries are off."""
         options = self.options
@@ -96,7 +101,7 @@ class S3BlobManager(BlobManager):
             "read_timeout": READ,
             "max_pool_connections": 64,
             "retries": {"total_max_attempts": 1, "mode": "standard"},
-            **({"s3": {"addressing_style": "path"}} if self._endpoint else {}),
+            **({"s3": {"addressing_style": "path"}} if self.service_url else {}),
             **options.get("config", {}),
         }
         client = {
@@ -109,7 +114,7 @@ class S3BlobManager(BlobManager):
             "secret": options.reveal("access_key_secret"),
             "token": options.reveal("session_token"),
             "anon": options.get("anonymous", False),
-            "endpoint_url": self._endpoint,
+            "endpoint_url": self.service_url,
             "use_ssl": options.get("use_ssl", True),
             "client_kwargs": client,
             "config_kwargs": config,
@@ -130,7 +135,7 @@ class S3BlobManager(BlobManager):
             from obstore.store import S3Store
         except ImportError:
             return None
-        endpoint = self._endpoint
+        endpoint = self.service_url
         given: dict[str, Any] = {"bucket": options["bucket"]}
         if endpoint:
             given["endpoint"] = endpoint

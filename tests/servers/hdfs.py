@@ -191,6 +191,12 @@ def _classes(home: Path, jars: Path, directory: Path) -> None:
     run(javac, "-nowarn", "-cp", f"{jars}/*", "-d", directory, SOURCE, cwd=directory)
 
 
+def _toolchain(cargo: str) -> dict[str, str]:
+    """Return where rustup, if cargo is its, keeps what it runs: beside it, whatever HOME is."""
+    beside = Path(cargo).parent.parent.parent / ".rustup"
+    return {"RUSTUP_HOME": str(beside)} if beside.is_dir() else {}
+
+
 def _libhdfs(home: Path, directory: Path) -> None:
     """Compile the C library that pyarrow loads; its JVM is found by JAVA_HOME at run time."""
     gcc = program("gcc", "libhdfs")
@@ -199,7 +205,7 @@ def _libhdfs(home: Path, directory: Path) -> None:
     (crate / "src").mkdir(parents=True)
     (crate / "src" / "lib.rs").touch()
     (crate / "Cargo.toml").write_text(CARGO)
-    run(cargo, "vendor", "-q", crate / "vendor", cwd=crate)
+    run(cargo, "vendor", "-q", crate / "vendor", cwd=crate, **_toolchain(cargo))
     sources = crate / "vendor" / "hdfs-sys" / "libhdfs" / "hdfs_3_3"
     include = [sources, sources.parent, sources / "include", sources / "include" / "hdfs"]
     include += [sources / "os" / "posix", sources / "os"]

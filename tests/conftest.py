@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -55,6 +56,14 @@ def hermetic(
     monkeypatch.chdir(home)
     yield home
     set_project(None)
+
+
+@pytest.fixture
+def heard() -> Iterator[None]:
+    """Children get Ctrl-C even where these tests run in the background of a script."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture

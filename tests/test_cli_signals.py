@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,18 +14,12 @@ import pytest
 from tests.command_line import SCRIPT, ok, run, store_root
 from tests.places import content, write_tree
 
+pytestmark = pytest.mark.usefixtures("heard")
+
 STATUS = {signal.SIGINT: (130, "interrupted"), signal.SIGTERM: (143, "terminated")}
 
 PATIENCE = 2.0
 """Seconds that an interrupted command may take (reliability.md)."""
-
-
-@pytest.fixture(autouse=True)
-def heard() -> Iterator[None]:
-    """Children get Ctrl-C even where these tests run in the background of a script."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture

@@ -34,6 +34,8 @@ from tests.servers.s3 import Moto, VersityGateway
 from tests.test_cli_completion import offered
 from tests.test_cli_signals import interrupt, start
 
+pytestmark = pytest.mark.usefixtures("heard")
+
 FIRST = ("reachable", "credentials", "read", "list")
 WRITING = (
     "exclusive create",

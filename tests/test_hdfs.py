@@ -370,7 +370,7 @@ def test_a_namenode_that_is_not_there_is_told_soon(
                 began = time.monotonic()
                 with pytest.raises(StoreUnavailableError, match=host):
                     look()
-                assert time.monotonic() - began < 3
+                assert time.monotonic() - began < 15
 
 
 def test_a_url_of_the_other_kind_is_blamed(hdfs: Hdfs, place: Place, tree: Path) -> None:

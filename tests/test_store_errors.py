@@ -37,14 +37,25 @@ class Behind:
 
 
 @pytest.fixture(params=remotes(http=True))
-def behind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Behind]:
-    monkeypatch.setattr(patient, "FIRST_ANSWER", 1.5)
-    monkeypatch.setattr(patient, "CHAIN", 3.0)
+def behind(request: pytest.FixtureRequest) -> Iterator[Behind]:
     server = request.getfixturevalue(REMOTE[request.param].server)
     with Proxy(server.host, getattr(server, "http_port", server.port)) as proxy:
         yield Behind(request.param, server, proxy)
 
 
+@pytest.fixture
+def soon_tired(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was answered once is asked again for a moment only."""
+    monkeypatch.setattr(patient, "CHAIN", 1.5)
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What never answered is not waited for long."""
+    monkeypatch.setattr(patient, "FIRST_ANSWER", 1.5)
+
+
+@pytest.mark.usefixtures("soon_tired")
 @pytest.mark.parametrize(
     ("status", "expected"),
     [
@@ -62,6 +73,7 @@ def test_a_status_becomes_its_error_when_reading(
     behind: Behind, status: int, expected: type[BlobfsError] | None
 ) -> None:
     store = behind.place().open()
+    assert store.probe(ABSENT) is None
     body = NOT_THERE.get(behind.kind, b"") if status == 404 else b""
     kind = {"Content-Type": "application/json" if body.startswith(b"{") else "application/xml"}
     rule = Rule(match="^(GET|HEAD) ", status=status, headers=kind, body=body, times=None)
@@ -77,6 +89,7 @@ def test_a_status_becomes_its_error_when_reading(
         list(store.backend.objects("LocalUpload"))
 
 
+@pytest.mark.usefixtures("soon_tired")
 @pytest.mark.parametrize(
     ("status", "expected"),
     [
@@ -111,6 +124,7 @@ def test_what_passes_is_asked_again(behind: Behind, status: int, tmp_path: Path)
     assert blobfs.verify("n:1", store=place.open(), deep=True).ok
 
 
+@pytest.mark.usefixtures("impatient")
 def test_a_refused_connection_names_the_endpoint(behind: Behind) -> None:
     store = behind.place().open()
     behind.proxy.down()
@@ -118,12 +132,14 @@ def test_a_refused_connection_names_the_endpoint(behind: Behind) -> None:
         store.probe(ABSENT)
 
 
+@pytest.mark.usefixtures("impatient")
 def test_an_unknown_host_names_the_endpoint(behind: Behind) -> None:
     place = REMOTE[behind.kind].place(behind.server, url="http://nowhere.invalid:9")
     with pytest.raises(StoreUnavailableError, match=r"see `\w+`"):
         place.open().probe(ABSENT)
 
 
+@pytest.mark.usefixtures("impatient")
 def test_who_never_answers_is_given_up(behind: Behind) -> None:
     with socket.socket() as deaf:
         deaf.bind(("127.0.0.1", 0))

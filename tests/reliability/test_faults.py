@@ -88,8 +88,8 @@ def _fault(kind: type[Scene], directory: Path, act: Act) -> Iterator[str]:
     if error is None:
         yield from (f"{at}: returned, but {what}" for what in scene.lacking())
     error = None  # its traceback holds what the operation held
-    if (after := descriptors()) != before:
-        yield f"{at}: {sorted(after - before)} stayed open"
+    if opened := descriptors() - before:
+        yield f"{at}: {sorted(opened)} stayed open"
     scene.run()
     yield from (f"{at}: retried, but {what}" for what in scene.broken() + scene.lacking())
     scene.go_on()

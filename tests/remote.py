@@ -11,6 +11,7 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote, urlsplit, urlunsplit
+from uuid import uuid4
 
 import pytest
 import requests
@@ -142,6 +143,29 @@ def azure_place(
     }
     around = AzureBlobs(server.tests_container, prefix)
     return Place({"blob_manager_class": manager, "blob_manager_config": config}, around)
+
+
+def gen2_account_place() -> Iterator[Place | None]:
+    """A store of its own in the account that the environment names, removed in the end.
+
+    Only a real account has a hierarchical namespace. It must have the container.
+    """
+    named = "BLOBFS_TEST_ADLS_GEN2_"
+    wanted = ("ACCOUNT_NAME", "CONTAINER", "ACCOUNT_KEY")
+    options = {name.lower(): os.environ.get(named + name, "") for name in wanted}
+    if not all(options.values()):
+        yield None
+        return
+    from azure.storage.blob import ContainerClient
+
+    prefix = f"blobfs-tests-{uuid4()}"
+    url = f"https://{options['account_name']}.blob.core.windows.net"
+    config = {**options, "root_directory": prefix}
+    with ContainerClient(url, options["container"], options["account_key"]) as container:
+        around = AzureBlobs(container, prefix)
+        yield Place({"blob_manager_class": "adls_gen2", "blob_manager_config": config}, around)
+        for name in sorted(container.list_blob_names(name_starts_with=prefix), reverse=True):
+            container.delete_blob(name)  # a directory after what is in it
 
 
 class OssObjects:

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
@@ -34,7 +34,7 @@ from blobfs.managers.azure import AdlsGen2BlobManager, AzureBlobManager, Tokens
 from blobfs.managers.azure_account import account_of
 from tests.conformance import ManagerTests
 from tests.places import Place, content, write_tree
-from tests.remote import CONTAINER, AzureBlobs, azure_place
+from tests.remote import CONTAINER, AzureBlobs, azure_place, gen2_account_place
 from tests.servers.azure import Azurite
 from tests.servers.cache import package
 from tests.servers.fixtures import proxied, started
@@ -99,8 +99,9 @@ class TestAdlsGen2BlobManager(ManagerTests):
     tick = 1.1
 
     @pytest.fixture
-    def place(self, hierarchical: Place) -> Place:
-        return hierarchical
+    def place(self, request: pytest.FixtureRequest) -> Iterator[Place]:
+        for place in gen2_account_place():
+            yield place or request.getfixturevalue("hierarchical")
 
 
 def around_of(place: Place) -> AzureBlobs:

@@ -454,6 +454,7 @@ def test_what_is_usual_prints_no_stack_trace(
     assert "Exception" not in capfd.readouterr().err
 
 
+@pytest.mark.usefixtures("heard")
 def test_a_jvm_leaves_this_processs_signals_alone(hdfs: Hdfs) -> None:
     libhdfs_place(hdfs).open().probe(ABSENT)
     with pytest.raises(KeyboardInterrupt):

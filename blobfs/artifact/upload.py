@@ -295,7 +295,8 @@ class _Work:
         return uncopied
 
     def _count(self, plan: Plan, uncopied: Sequence[Entry]) -> None:
-        copied = [e for e, _ in plan.copy if e not in uncopied]
+        paths = {entry.path for entry in uncopied}
+        copied = [entry for entry, _ in plan.copy if entry.path not in paths]
         copied += [entry for entry in plan.entries if entry.within]
         self.copied = len(copied), sum(entry.size for entry in copied)
         sent = [*plan.send, *uncopied]

@@ -92,16 +92,16 @@ def upload(  # noqa: PLR0913 - what the command takes
 
 
 def _tell(artifact: "Artifact", what: str, store: "Store") -> None:
-    say(f"{shown(what)} {_outcome(artifact, what, store)}")
+    say(f"{shown(what)} {_outcome(artifact, what)}")
     _tell_place(store, artifact.digest, artifact.path)
 
 
-def _outcome(artifact: "Artifact", what: str, store: "Store") -> str:
+def _outcome(artifact: "Artifact", what: str) -> str:
     from blobfs.digest import short
 
     if artifact.reused:
-        last = _last_registered(artifact, what, store)
-        known = f", last registered as {last}" if last else ""
+        last = _asset(artifact.name, artifact.version)  # if no name was given
+        known = f", last registered as {last}" if last and last != what else ""
         return f"is stored already ({short(artifact.digest)}{known}): nothing sent"
     if artifact.kind == "reference":
         return f"refers to {shown(artifact.path)}: nothing sent"
@@ -109,15 +109,6 @@ def _outcome(artifact: "Artifact", what: str, store: "Store") -> str:
     if artifact.copied_files:
         sent += f", copied {_amount(artifact.copied_files, artifact.copied_bytes)} in the store"
     return f"is stored: {sent}"
-
-
-def _last_registered(artifact: "Artifact", what: str, store: "Store") -> str | None:
-    """Return the name that the content had beside the one it was just given."""
-    name = _asset(artifact.name, artifact.version)
-    if name != what:  # none was given, so the engine looked for it
-        return name
-    others = [f"{n}:{v}" for n, v in store.registered(artifact.digest) if f"{n}:{v}" != what]
-    return others[-1] if others else None
 
 
 def _tell_plan(common: Common, plan: "UploadPlan", source: str, store: "Store") -> int:

@@ -123,7 +123,7 @@ class Store:
     def _manifest(self, digest: str) -> Manifest:
         key = self.layout.manifest(digest)
         try:
-            manifest = decode(self.backend.stream(key, READ_SIZE))
+            manifest = decode(map(bytes, self.backend.stream(key, READ_SIZE)))
         except FileNotFoundError:
             raise ArtifactNotFoundError(f"{self} has no artifact {digest}") from None
         except BlobfsError as error:

@@ -11,7 +11,7 @@ from contextlib import contextmanager, nullcontext
 from hashlib import sha256
 from typing import Any, Protocol
 
-from blobfs.backend.base import Upload
+from blobfs.backend.base import Data, Upload
 from blobfs.backend.between import FileParts
 from blobfs.digest import PREFIX, digest_bytes, is_digest
 from blobfs.errors import (
@@ -153,7 +153,7 @@ def _by_parts(entry: Entry, source: Source, sink: Sink, advance: Advance) -> Non
         raise source.mismatch(entry)
 
 
-def pump(parts: Iterable[bytes], upload: Upload, advance: Advance) -> tuple[str, int]:
+def pump(parts: Iterable[Data], upload: Upload, advance: Advance) -> tuple[str, int]:
     """Write `parts` while they are hashed in order; return digest and size of what is there."""
     if isinstance(parts, FileParts):
         with parts.opening() as file:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from hashlib import sha256
 
+from blobfs.backend.base import Data
 from blobfs.backend.between import copy_and_hash
 from blobfs.backend.files import (
     FEW,
@@ -243,7 +244,7 @@ class TreeUpload:
         self._location = location
         self._file = file
 
-    def write(self, number: int, data: bytes) -> None:
+    def write(self, number: int, data: Data) -> None:
         """Write part `number`, from 0."""
         try:
             write_part(self._file, number, data)

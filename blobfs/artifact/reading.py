@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
-from blobfs.backend.base import Backend
+from blobfs.backend.base import Backend, Data
 from blobfs.digest import hex_of, short
 from blobfs.errors import (
     ArtifactNotFoundError,
@@ -167,7 +167,7 @@ class Moved:
         """Return all bytes of a small file."""
         return self._source.read(self._entries[entry.path])
 
-    def parts(self, entry: Entry, part_size: int, start: int = 0) -> Iterable[bytes]:
+    def parts(self, entry: Entry, part_size: int, start: int = 0) -> Iterable[Data]:
         """Yield the bytes of a file."""
         return self._source.parts(self._entries[entry.path], part_size, start)
 

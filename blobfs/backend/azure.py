@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from blobfs.backend.azure_error import FORBIDDEN, PastEndError, classified, code_of
-from blobfs.backend.base import Object
+from blobfs.backend.base import Data, Object
 from blobfs.backend.failure import Advice
 from blobfs.backend.fsspec import FsspecBackend
 from blobfs.backend.parts import at_once, part_size
@@ -221,11 +221,11 @@ class AzureUpload:
         self._mark = uuid4().hex
         self._blocks: dict[int, str] = {}
 
-    def write(self, number: int, data: bytes) -> None:
+    def write(self, number: int, data: Data) -> None:
         """Send part `number`, from 0."""
         # Of equal length, as all of one blob must be; another writer's are never among them.
         block = f"{self._mark}-{number:05}"
-        self._backend.stage(self._key, block, data)
+        self._backend.stage(self._key, block, bytes(data))
         self._blocks[number] = block
 
     def adopt(self, file: int, advance: Callable[[int], object]) -> None:

@@ -20,6 +20,10 @@ UNLISTABLE = "\ufffe\uffff"
 characters, which it cannot hold either, are in no key. https://www.w3.org/TR/xml/#charsets"""
 
 
+Data = bytes | memoryview
+"""Bytes that are passed on; a view of what a library gave saves a copy."""
+
+
 class Object(NamedTuple):
     """What a storage tells of an object without its bytes."""
 
@@ -43,7 +47,7 @@ class Upload(Protocol):
     parallel: int
     """How many parts are worth having in flight."""
 
-    def write(self, number: int, data: bytes) -> None:
+    def write(self, number: int, data: Data) -> None:
         """Send part `number`, from 0."""
 
     def adopt(self, file: int, advance: Callable[[int], object]) -> tuple[str, int] | None:
@@ -91,10 +95,14 @@ class Backend(ABC):
     def read(self, key: str, start: int = 0, end: int | None = None) -> bytes:
         """Return the bytes of an object from `start` up to `end`; fewer where it ends."""
 
+    def view(self, key: str, start: int, end: int) -> Data:
+        """Return what `read` does, of a large object."""
+        return self.read(key, start, end)
+
     @abstractmethod
     def stream(
         self, key: str, part_size: int, start: int = 0, size: int | None = None
-    ) -> Iterable[bytes]:
+    ) -> Iterable[Data]:
         """Yield an object's bytes from `start`, in order, in parts of about `part_size`.
 
         Args:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import islice
 
+from blobfs.backend.base import Data
 from blobfs.backend.system import rename_exclusively, start_writing_out, sync_file_system
 from blobfs.errors import typed
 
@@ -41,7 +42,7 @@ class LocalUpload:
             self.abort()
             raise
 
-    def write(self, number: int, data: bytes) -> None:
+    def write(self, number: int, data: Data) -> None:
         """Write part `number`, from 0."""
         try:
             write_part(self._file, number, data)
@@ -97,7 +98,7 @@ def completing(upload: LocalUpload, *, exclusive: bool = False) -> Iterator[Loca
         raise
 
 
-def write_all(file: int, data: bytes, offset: int | None = None) -> None:
+def write_all(file: int, data: Data, offset: int | None = None) -> None:
     """Write all of `data`, at `offset` or where the file stands: one call may write less."""
     view = memoryview(data)
     while view:
@@ -107,7 +108,7 @@ def write_all(file: int, data: bytes, offset: int | None = None) -> None:
             offset += written
 
 
-def write_part(file: int, number: int, data: bytes) -> None:
+def write_part(file: int, number: int, data: Data) -> None:
     """Write part `number` of a file; of a large one, what was written goes out meanwhile."""
     write_all(file, data, number * PART_SIZE)
     if not (number + 1) % PARTS_AT_ONCE:

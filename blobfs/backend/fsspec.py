@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from blobfs.backend.base import Backend, Object, Upload
+from blobfs.backend.base import Backend, Data, Object, Upload
 from blobfs.backend.failure import Advice, fitting, passing
 from blobfs.errors import BlobfsError, StoreUnavailableError, typed
 from blobfs.names import STAGES
@@ -212,10 +212,10 @@ class FsspecUpload:
         self._temporary = temporary
         self._file = file
 
-    def write(self, number: int, data: bytes) -> None:
+    def write(self, number: int, data: Data) -> None:
         """Write the next part; they come in order, one at a time, and once."""
         with self._backend.telling("writing", self._temporary):
-            self._file.write(data)
+            self._file.write(bytes(data))
 
     def adopt(self, file: int, advance: Callable[[int], object]) -> None:
         """Do nothing: what is local goes there by parts."""

@@ -20,7 +20,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from blobfs.backend import libhdfs
-from blobfs.backend.base import Object
+from blobfs.backend.base import Data, Object
 from blobfs.backend.failure import Advice, passing
 from blobfs.backend.hadoop import (
     PART_SIZE,
@@ -277,7 +277,7 @@ class HdfsUpload:
         self._closed = False
         self._file = backend.open(self._at)
 
-    def write(self, number: int, data: bytes) -> None:
+    def write(self, number: int, data: Data) -> None:
         """Write the next part; they come in order, one at a time, and once."""
         with self._once():
             self._file.write(data)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from blobfs.backend.base import UNLISTABLE, Backend, Object
+from blobfs.backend.base import UNLISTABLE, Backend, Data, Object
 from blobfs.backend.failure import Advice, answered, fitting, passing, unreachable
 from blobfs.backend.parts import at_once, part_size
 from blobfs.errors import AccessError, ConfigError, StoreUnavailableError
@@ -84,14 +84,23 @@ class ObstoreBackend(Backend):
     def read(self, key: str, start: int = 0, end: int | None = None) -> bytes:
         import obstore
 
-        if end is not None and end <= start:
+        if end is not None:
+            return bytes(self.view(key, start, end))
+        try:
+            with self._telling("reading", key) as path:
+                options: Any = {"range": {"offset": start}} if start else None
+                return bytes(obstore.get(self._store, path, options=options).bytes())
+        except _PastEndError:
+            return b""
+
+    def view(self, key: str, start: int, end: int) -> Data:
+        import obstore
+
+        if end <= start:
             return b""
         try:
             with self._telling("reading", key) as path:
-                if end is not None:
-                    return bytes(obstore.get_range(self._store, path, start=start, end=end))
-                options: Any = {"range": {"offset": start}} if start else None
-                return bytes(obstore.get(self._store, path, options=options).bytes())
+                return memoryview(obstore.get_range(self._store, path, start=start, end=end))
         except _PastEndError:
             return b""
 
@@ -265,7 +274,7 @@ class ObstoreUpload:
         self._writer = backend.writer(key, self.part_size)
         self._writer.__enter__()
 
-    def write(self, number: int, data: bytes) -> None:
+    def write(self, number: int, data: Data) -> None:
         """Write the next part; they come in order, one at a time, and once."""
         with self._telling():
             self._writer.write(data)

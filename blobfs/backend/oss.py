@@ -12,7 +12,7 @@ from contextlib import suppress
 from hashlib import md5
 from typing import TYPE_CHECKING, Any
 
-from blobfs.backend.base import UNLISTABLE, Object
+from blobfs.backend.base import UNLISTABLE, Data, Object
 from blobfs.backend.crc64 import joined_crc
 from blobfs.backend.failure import Advice, passing
 from blobfs.backend.fsspec import FsspecBackend
@@ -234,8 +234,9 @@ class OssUpload:
         self._which = backend.key(key), upload_id
         self._parts: dict[int, Any] = {}
 
-    def write(self, number: int, data: bytes) -> None:
+    def write(self, number: int, data: Data) -> None:
         """Send part `number`, from 0."""
+        data = bytes(data)
         with self._backend.telling("writing", self._key):
             answer = self._backend.ask(
                 "upload_part", *self._which, number + 1, data, headers=sealed(data)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from blobfs.backend.base import Backend, Object, Upload
+from blobfs.backend.base import Backend, Data, Object, Upload
 from blobfs.errors import StoreUnavailableError
 from blobfs.late import log
 
@@ -28,10 +28,10 @@ CHAIN = 300.0
 LEAST, MOST = 0.2, 20.0
 """Seconds to wait, at most, before the second try and before any later one."""
 
-FETCH = 8 << 20
+FETCH = 16 << 20
 """Bytes of a large object that are asked for at a time."""
 
-AHEAD = 4
+AHEAD = 3
 """Such requests in flight for one object."""
 
 PAGE = 1000
@@ -60,16 +60,23 @@ class Patient(Backend):
     def read(self, key: str, start: int = 0, end: int | None = None) -> bytes:
         return self._try(lambda: self._inner.read(key, start, end))
 
+    def view(self, key: str, start: int, end: int) -> Data:
+        return self._try(lambda: self._inner.view(key, start, end))
+
     def stream(
         self, key: str, part_size: int, start: int = 0, size: int | None = None
-    ) -> Iterator[bytes]:
+    ) -> Iterator[Data]:
         step = max(part_size, FETCH // part_size * part_size)
         ranges = self._one_by_one if size is None else self._ahead
         for data in ranges(key, step, start, size or 0):
+            if len(data) <= part_size:
+                yield data
+                continue
+            whole = memoryview(data)
             for at in range(0, len(data), part_size):
-                yield data if len(data) <= part_size else data[at : at + part_size]
+                yield whole[at : at + part_size]
 
-    def _one_by_one(self, key: str, step: int, start: int, _: int) -> Iterator[bytes]:
+    def _one_by_one(self, key: str, step: int, start: int, _: int) -> Iterator[Data]:
         """Yield an object of unknown size; what is shorter than asked for is the last part."""
         while True:
             data = self.read(key, start, start + step)
@@ -78,7 +85,7 @@ class Patient(Backend):
             if len(data) < step:
                 return
 
-    def _ahead(self, key: str, step: int, start: int, size: int) -> Iterator[bytes]:
+    def _ahead(self, key: str, step: int, start: int, size: int) -> Iterator[Data]:
         """Yield ranges in order, while those after them are on their way.
 
         The last one asks for a byte more than there should be: an object that is longer than
@@ -92,13 +99,13 @@ class Patient(Backend):
         from concurrent.futures import Future, ThreadPoolExecutor
 
         pool = ThreadPoolExecutor(min(AHEAD, len(starts)), "blobfs-range")
-        fetching: deque[Future[bytes]] = deque()
+        fetching: deque[Future[Data]] = deque()
         left = iter(starts)
 
         def fetch() -> None:
             for at in islice(left, 1):
                 end = at + step if at + step < size else size + 1
-                fetching.append(pool.submit(self.read, key, at, end))
+                fetching.append(pool.submit(self.view, key, at, end))
 
         try:
             for _ in range(AHEAD):
@@ -286,7 +293,7 @@ class PatientUpload:
         self.part_size = inner.part_size
         self.parallel = inner.parallel
 
-    def write(self, number: int, data: bytes) -> None:
+    def write(self, number: int, data: Data) -> None:
         """Send part `number`."""
         self._try(lambda: self._inner.write(number, data))
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from blobfs.backend.base import UNLISTABLE, Object
+from blobfs.backend.base import UNLISTABLE, Data, Object
 from blobfs.backend.failure import Advice, answered, passing, seconds, unreachable
 from blobfs.backend.fsspec import FsspecBackend
 from blobfs.backend.parts import at_once, part_size
@@ -211,11 +211,11 @@ class S3Upload:
         self._which = {"Key": backend.key(key), "UploadId": upload_id}
         self._parts: dict[int, dict[str, Any]] = {}
 
-    def write(self, number: int, data: bytes) -> None:
+    def write(self, number: int, data: Data) -> None:
         """Send part `number`, from 0."""
         with self._backend.telling("writing", self._key):
             answer = self._backend.call(
-                "upload_part", PartNumber=number + 1, Body=data, **self._which
+                "upload_part", PartNumber=number + 1, Body=bytes(data), **self._which
             )
         self._keep(number, answer)
 

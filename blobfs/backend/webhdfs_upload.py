@@ -10,7 +10,7 @@ from contextlib import suppress
 from threading import Condition, Thread
 from typing import Protocol
 
-from blobfs.backend.base import Object
+from blobfs.backend.base import Data, Object
 from blobfs.backend.hadoop import PART_SIZE, stage_key
 from blobfs.errors import StoreUnavailableError
 
@@ -54,11 +54,12 @@ class WebHdfsUpload:
         self._stream: Stream | None = None
         self._written = False
 
-    def write(self, number: int, data: bytes) -> None:
+    def write(self, number: int, data: Data) -> None:
         """Write the next part; they come in order, one at a time.
 
         The second one may be written again: then both are sent anew.
         """
+        data = bytes(data)
         if number == 0:
             self._first, self._size = data, len(data)
             return

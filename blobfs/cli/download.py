@@ -1,7 +1,6 @@
 """`blobfs download` and `blobfs cat`: bytes come out of a store, verified."""
 
 import os
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,7 +12,10 @@ from blobfs.cli.output import count_text, document, say, shown, size_text, write
 from blobfs.cli.progress import progress
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from blobfs.artifact.reading import Found
+    from blobfs.backend.base import Data
     from blobfs.manifest import Entry
 
 READ_SIZE = 1 << 20
@@ -85,7 +87,7 @@ def cat(common: Common, *, ref: str) -> int:
     return DONE
 
 
-def _verified(found: "Found", entry: "Entry") -> Iterator[bytes]:
+def _verified(found: "Found", entry: "Entry") -> "Iterator[Data]":
     """Yield a file's bytes; raise at their end if they are not its own."""
     from hashlib import sha256
 

@@ -7,9 +7,12 @@ is escaped in text. JSON holds names exactly.
 import json
 import sys
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from blobfs.backend.base import Data
 
 _UNITS = ("KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
 
@@ -34,7 +37,7 @@ def say(text: str) -> None:
         raise _output_error(error) from error
 
 
-def write(data: bytes) -> None:
+def write(data: "Data") -> None:
     """Write bytes to standard output as they are."""
     try:
         sys.stdout.buffer.write(data)

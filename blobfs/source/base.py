@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
+from blobfs.backend.base import Data
 from blobfs.errors import BlobfsError, SourceChangedError
 from blobfs.hashcache import HashCache
 from blobfs.manifest import Entry
@@ -10,7 +11,7 @@ from blobfs.manifest import Entry
 READ_SIZE = 1 << 20
 """Bytes read at a time to hash them."""
 
-Parts = Callable[[int], Iterable[bytes]]
+Parts = Callable[[int], Iterable[Data]]
 """Yields a file's bytes in parts of the size given."""
 
 Take = Callable[[str, int, bool, Parts], str]
@@ -27,7 +28,7 @@ class Source(Protocol):
     def read(self, entry: Entry) -> bytes:
         """Return all bytes of a small file."""
 
-    def parts(self, entry: Entry, part_size: int, start: int = 0) -> Iterable[bytes]:
+    def parts(self, entry: Entry, part_size: int, start: int = 0) -> Iterable[Data]:
         """Yield the bytes of a file, in parts of exactly `part_size` but for the last."""
 
     def mismatch(self, entry: Entry) -> BlobfsError:

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from functools import partial
 from hashlib import sha256
 
-from blobfs.backend.base import Backend
+from blobfs.backend.base import Backend, Data
 from blobfs.backend.between import FileParts
 from blobfs.digest import PREFIX, is_digest
 from blobfs.errors import BlobfsError, IntegrityError
@@ -33,14 +33,14 @@ class BackendSource:
         self._check(entry, len(data))
         return data
 
-    def parts(self, entry: Entry, part_size: int, start: int = 0) -> Iterable[bytes]:
+    def parts(self, entry: Entry, part_size: int, start: int = 0) -> Iterable[Data]:
         """Yield the bytes of an object."""
         stream = self.backend.stream(self._key_of(entry), part_size, start, entry.size)
         if isinstance(stream, FileParts):
             return FileParts(partial(self._opened, entry, stream), part_size, start)
         return self._checked(entry, stream, start)
 
-    def _checked(self, entry: Entry, stream: Iterable[bytes], done: int) -> Iterator[bytes]:
+    def _checked(self, entry: Entry, stream: Iterable[Data], done: int) -> Iterator[Data]:
         try:
             for part in stream:
                 done += len(part)
@@ -133,7 +133,7 @@ class RemoteSource:
         """Return all bytes of a small file."""
         return self._source.read(self._found[entry.path])
 
-    def parts(self, entry: Entry, part_size: int, start: int = 0) -> Iterable[bytes]:
+    def parts(self, entry: Entry, part_size: int, start: int = 0) -> Iterable[Data]:
         """Yield the bytes of a file."""
         return self._source.parts(self._found[entry.path], part_size, start)
 

@@ -76,7 +76,8 @@ class Arena:
         Args:
             contestants: by their labels.
             places: of each; a fresh one for each run if not given.
-            few: whether that holds few files: it is removed before the next run.
+            few: whether that may be removed before the next run, as it is one request or a few
+                files. A server that is slower the more it was given starts anew.
             before: is called before each round.
         """
         runs: dict[str, list[Run]] = {label: [] for label in contestants}
@@ -84,6 +85,8 @@ class Arena:
         for number in range(self.workbench.rounds + 1):
             before()
             for label, contestant in contestants.items():
+                if few and not places:
+                    self.service.renew()
                 place = places[label] if places else self.service.fresh()
                 if number:
                     runs[label].append(self.run(contestant, place))

@@ -11,7 +11,17 @@ import pytest
 from benchmarks import remote_peers as peers
 from benchmarks.arena import Arena
 from benchmarks.harness import MIB, Row, Runs, Table, check
-from benchmarks.remote import BUCKET, S3, Azure, LibHdfs, Oss, Service, Services, WebHdfs
+from benchmarks.remote import (
+    BUCKET,
+    S3,
+    Azure,
+    LibHdfs,
+    Oss,
+    Service,
+    Services,
+    WebHdfs,
+    temporary_files_in,
+)
 from benchmarks.workbench import SETTLED, Workbench, write_tree
 from tests.servers.cache import Unavailable
 
@@ -29,9 +39,10 @@ LARGE_MEMORY = {"S3": 250, "Azure": 250, "OSS": 300, "HDFS": 300}
 
 @pytest.fixture(scope="session")
 def services(workbench: Workbench) -> Iterator[Services]:
-    found = Services(workbench)
-    yield found
-    found.close()
+    with temporary_files_in(workbench.directory):
+        found = Services()
+        yield found
+        found.close()
 
 
 @pytest.fixture
@@ -102,7 +113,7 @@ def test_small_files_up_to_azure(arena: Arena, table: Table) -> None:
             "azure-ai-ml": arena.peer(*peers.azure_ml_upload(azure_ml, tree)),
             "adlfs": arena.peer(*peers.plain_put("Azure", tree)),
         },
-        few=True,  # the more blobs Azurite has, the longer each further one takes
+        few=True,
     )
     case, ours = f"Azure: {FEW:,} x {MEDIUM:,} B up", times["blobfs"]
     check(

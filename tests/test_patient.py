@@ -148,9 +148,9 @@ def test_a_rename_whose_answer_was_lost_is_no_failure(flaky: Flaky, tmp_path: Pa
 @pytest.mark.parametrize("size", [0, 1, 7, 8, 9, 64, 1000])
 @pytest.mark.parametrize("part", [1, 3, 8, 50])
 def test_ranges_come_in_order_and_in_parts_of_one_size(
-    flaky: Flaky, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int, part: int
+    flaky: Flaky, tmp_path: Path, size: int, part: int
 ) -> None:
-    monkeypatch.setattr(patient, "FETCH", 8)
+    flaky.range_size = 8
     data = random.Random(size).randbytes(size)
     (tmp_path / "d").write_bytes(data)
     for start in {0, min(5, size), size}:
@@ -160,10 +160,8 @@ def test_ranges_come_in_order_and_in_parts_of_one_size(
             assert all(len(one) == part for one in parts[:-1] if parts[-1]) or known is None
 
 
-def test_what_is_longer_than_it_was_comes_longer(
-    flaky: Flaky, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(patient, "FETCH", 8)
+def test_what_is_longer_than_it_was_comes_longer(flaky: Flaky, tmp_path: Path) -> None:
+    flaky.range_size = 8
     for size in (5, 20):
         (tmp_path / "d").write_bytes(bytes(size + 3))
         assert len(b"".join(Patient(flaky, "s").stream("d", 8, 0, size))) > size
@@ -172,7 +170,7 @@ def test_what_is_longer_than_it_was_comes_longer(
 def test_few_ranges_are_in_flight(
     flaky: Flaky, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(patient, "FETCH", 8)
+    flaky.range_size = 8
     (tmp_path / "d").write_bytes(bytes(8 * 50))
     lock, flying, most = threading.Lock(), 0, 0
     read = LocalBackend.read

@@ -82,6 +82,9 @@ class Backend(ABC):
     jobs: int = 16
     """Files in flight that serve it best."""
 
+    range_size: int = 16 << 20
+    """Bytes of a large object that are asked for at a time."""
+
     creates_exclusively: bool = True
     """Whether `create` may be believed at all; learnt with the store's `format.json` if so."""
 

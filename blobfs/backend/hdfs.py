@@ -23,7 +23,6 @@ from blobfs.backend import libhdfs
 from blobfs.backend.base import Data, Object
 from blobfs.backend.failure import Advice, passing
 from blobfs.backend.hadoop import (
-    PART_SIZE,
     Found,
     HadoopBackend,
     meaning,
@@ -43,6 +42,9 @@ from blobfs.errors import (
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
 
+PART_SIZE = 2 << 20
+"""Bytes written at a time: the JVM holds them a second time, and tidies up late."""
+
 TRIES = 10
 """How often a file is replaced that others put in place again and again."""
 
@@ -56,6 +58,8 @@ class HdfsBackend(HadoopBackend):
     A file that is put in place of another one is not there for a moment: libhdfs knows no
     rename that replaces. What is created, and directories, are not there or whole.
     """
+
+    range_size = 4 << 20
 
     used_in: ClassVar[int | None] = None
     """The process that has the JVM; its threads are gone in a child."""

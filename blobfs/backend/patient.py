@@ -28,17 +28,21 @@ CHAIN = 300.0
 LEAST, MOST = 0.2, 20.0
 """Seconds to wait, at most, before the second try and before any later one."""
 
-FETCH = 16 << 20
-"""Bytes of a large object that are asked for at a time."""
-
 AHEAD = 3
-"""Such requests in flight for one object."""
+"""Requests for ranges in flight for one object."""
 
 PAGE = 1000
 """Objects of a listing after which what was listed is not listed again."""
 
 _FLAGS = (
-    *("renames_directories", "loses_answers", "forbidden", "checks_copies", "jobs"),
+    *(
+        "renames_directories",
+        "loses_answers",
+        "forbidden",
+        "checks_copies",
+        "jobs",
+        "range_size",
+    ),
     *("creates_exclusively", "continues_listings", "survives_forks"),
 )
 
@@ -66,7 +70,7 @@ class Patient(Backend):
     def stream(
         self, key: str, part_size: int, start: int = 0, size: int | None = None
     ) -> Iterator[Data]:
-        step = max(part_size, FETCH // part_size * part_size)
+        step = max(part_size, self.range_size // part_size * part_size)
         ranges = self._one_by_one if size is None else self._ahead
         for data in ranges(key, step, start, size or 0):
             if len(data) <= part_size:

@@ -57,7 +57,7 @@ class Service(ABC):
         """Return an empty place."""
         return f"bench/{next(self._numbers)}"
 
-    def renew(self) -> None:
+    def renew(self) -> None:  # noqa: B027 - most need nothing
         """Get rid of what makes the server slower with all that it was given before."""
 
     @abstractmethod

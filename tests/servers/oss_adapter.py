@@ -127,7 +127,7 @@ class OssOverS3:
             rest = [one for one in request.query if one[0] != "objectMeta"]
             request = replace(request, method="HEAD", query=rest)
         reply = self._range(request) or self._pass(request)
-        if not request.key or reply.status >= 300:
+        if not request.key or request.asks("uploadId") or reply.status >= 300:
             return _translated(reply)
         headers = {
             "x-oss-hash-crc64ecma": self._sum(request, reply),

@@ -31,6 +31,9 @@ UNKNOWN_BEHIND = frozenset(
 
 FOR_SIGNATURES = frozenset({"OSSAccessKeyId", "Signature", "Expires", "security-token"})
 
+OF_RANGES = frozenset({"range", "if-match", "if-unmodified-since"})
+"""Headers that the SDK asks for ranges with."""
+
 LARGE = 16 << 20
 """Bytes from which on an object is kept while it is read by ranges."""
 
@@ -143,12 +146,15 @@ class OssOverS3:
         wanted = re.fullmatch(r"bytes=(\d+)-(\d*)", request.headers.get("range", ""))
         if request.method != "GET" or not wanted:
             return None
-        rest = {name: value for name, value in request.headers.items() if name != "range"}
+        rest = {name: value for name, value in request.headers.items() if name not in OF_RANGES}
         head = self._pass(replace(request, method="HEAD", headers=rest))
         size, start = int(head.headers.get("content-length", "0")), int(wanted[1])
         if head.status != 200 or size < LARGE or start >= size:
             return None
-        place = request.path, head.headers["etag"]
+        etag = head.headers["etag"].strip('"').lower()
+        if request.headers.get("if-match", etag).strip('"').lower() != etag:
+            return None
+        place = request.path, etag
         if self._large[0] != place:
             self._large = place, self._pass(replace(request, headers=rest)).body
         end = min(int(wanted[2] or size), size - 1)

@@ -193,7 +193,7 @@ class LibHdfs(Service):
     server: Hdfs
 
     def fresh(self) -> str:
-        return f"/{super().fresh()}"
+        return f"/{self.name.lower()}/{super().fresh()}"
 
     def config(self, target: Target) -> dict[str, Any]:
         return {

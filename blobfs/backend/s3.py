@@ -49,7 +49,7 @@ class S3Backend(FsspecBackend):
     forbidden = "?" + UNLISTABLE
     checks_copies = False
     continues_listings = True
-    jobs = 32
+    jobs = 16  # more threads only wait for the one of the loop
 
     def __init__(
         self,

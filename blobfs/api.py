@@ -309,7 +309,16 @@ def storage_options(ref: str, *, store: StoreLike = None) -> dict[str, Any]:
     """Return the options with which fsspec opens `native_url` of a ref.
 
     They may hold secrets in plain text: do not print, log or store them.
+
+    Raises:
+        ConfigError: as `native_url`, and if the store was opened from a dict: then give that.
     """
+    if isinstance(store, Store) and store.name is None:
+        raise ConfigError(
+            f"{store} was opened from a dict and has no name to find its options by: give"
+            " storage_options that dict"
+        )
+    native_url(ref, store=store)  # refuses what it would not name
     parsed = parse(ref)
     if isinstance(store, Mapping):
         config = store_from_dict(store)

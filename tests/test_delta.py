@@ -130,6 +130,8 @@ def test_a_delta_by_reference_names_the_holder_and_never_a_chain(
     assert blobfs.verify("n:3", store=place.open(), deep=True).ok
     with pytest.raises(blobfs.ConfigError):
         blobfs.native_url("n:3", store=place.open())
+    with pytest.raises(blobfs.ConfigError):
+        blobfs.storage_options("n:3", store=place.config)
 
 
 def test_a_reference_to_odd_names_finds_their_keys(tmp_path: Path) -> None:

@@ -247,11 +247,19 @@ def test_a_native_url_opens_in_fsspec(place: Place, tree: Path) -> None:
         assert file.read() == b"same"
 
 
+def test_options_are_never_those_of_another_store(place: Place, tree: Path) -> None:
+    store = place.open()
+    blobfs.upload(tree, store=store, name="n")
+    with pytest.raises(ConfigError, match="opened from a dict"):
+        blobfs.storage_options("n:1", store=store)
+
+
 def test_what_does_not_lie_under_its_own_name_has_no_native_url(tmp_path: Path) -> None:
     source = write_tree(tmp_path / "odd", {"a\n": "x", "b": "y"})
     blobfs.upload(source, name="n")
-    with pytest.raises(ConfigError, match="its keys are"):
-        blobfs.native_url("n:1")
+    for call in (blobfs.native_url, blobfs.storage_options):
+        with pytest.raises(ConfigError, match="its keys are"):
+            call("n:1")
     assert blobfs.native_url("n:1/b").endswith("/b")
 
 

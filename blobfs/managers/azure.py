@@ -137,16 +137,7 @@ class AzureBlobManager(BlobManager):
 
     def fsspec_options(self) -> dict[str, Any]:
         account, login = self._account, self._account.login
-        identity, secret, tenant = login.client or (None, None, None)
-        given: dict[str, Any] = {
-            "account_name": account.name,
-            "account_key": login.key,
-            "sas_token": login.sas,
-            "client_id": identity,
-            "client_secret": secret,
-            "tenant_id": tenant,
-            "anon": login.anonymous,
-        }
+        given: dict[str, Any] = {"account_name": account.name, **login.fsspec_options()}
         if login.key or login.sas:  # which says where the account is, too
             said = (
                 f"AccountKey={login.key}" if login.key else f"SharedAccessSignature={login.sas}"
@@ -159,8 +150,7 @@ class AzureBlobManager(BlobManager):
 
     def _filesystem_options(self) -> dict[str, Any]:
         """Return what `AzureFileSystem` takes."""
-        account, login = self._account, self._account.login
-        identity, secret, tenant = login.client or (None, None, None)
+        account = self._account
         result = {
             "account_url": account.endpoint,
             "account_name": account.name,
@@ -171,14 +161,7 @@ class AzureBlobManager(BlobManager):
         given: dict[str, Any] = self.options.reveal("storage_options", {})
         other = {"connection_string", "credential", "account_key", "sas_token", "client_id"}
         if not other & set(given):
-            result |= {
-                "account_key": login.key,
-                "sas_token": login.sas,
-                "client_id": identity,
-                "client_secret": secret,
-                "tenant_id": tenant,
-                "anon": login.anonymous,
-            }
+            result |= account.login.fsspec_options()
         return result | given
 
     def _obstore(self) -> Callable[[int, int], "ObjectStore"] | None:

@@ -58,6 +58,18 @@ class Login:
         """Whether tokens are got from elsewhere, which only https may carry."""
         return not (self.key or self.sas or self.anonymous)
 
+    def fsspec_options(self) -> dict[str, Any]:
+        """Return them as `adlfs.AzureBlobFileSystem` calls them."""
+        identity, secret, tenant = self.client or (None, None, None)
+        return {
+            "account_key": self.key,
+            "sas_token": self.sas,
+            "client_id": identity,
+            "client_secret": secret,
+            "tenant_id": tenant,
+            "anon": self.anonymous,
+        }
+
     def secrets(self) -> Iterator[str]:
         """Yield what must be in no message, as it may be spelled there."""
         yield from filter(None, (self.key, self.sas))

@@ -28,12 +28,12 @@ from blobfs.source import Advance, Source
 SMALL = 8 << 20
 """Bytes up to which a file is read whole and moved by one request; larger ones go by parts."""
 
-IN_FLIGHT = 96 << 20
+IN_FLIGHT = 128 << 20
 """Bytes of files that are held in memory at a time, for all threads together."""
 
-LARGE = 48 << 20
-"""Bytes that a file that goes by parts is reckoned to hold: those read ahead, those being
-written, and the one between."""
+LARGE = 64 << 20
+"""Bytes that a file that goes by parts is reckoned to hold: the ranges that are read ahead, and
+the one that is being written."""
 
 MAX_FAILURES = 100
 """Failed files after which no further one is tried."""

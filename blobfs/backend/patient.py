@@ -35,15 +35,9 @@ PAGE = 1000
 """Objects of a listing after which what was listed is not listed again."""
 
 _FLAGS = (
-    *(
-        "renames_directories",
-        "loses_answers",
-        "forbidden",
-        "checks_copies",
-        "jobs",
-        "range_size",
-    ),
+    *("renames_directories", "loses_answers", "forbidden", "checks_copies"),
     *("creates_exclusively", "continues_listings", "survives_forks"),
+    *("jobs", "range_size"),
 )
 
 T = TypeVar("T")

@@ -1,11 +1,14 @@
 """What the refs, stores and URLs that people type mean."""
 
-from collections.abc import Mapping
+import os
+import pickle
+from collections.abc import Callable, Mapping
+from functools import lru_cache, partial
 from typing import Any
 
 from blobfs.artifact.local import hash_cache, open_source
 from blobfs.artifact.reading import Found, objects_at, objects_source, resolve
-from blobfs.config import StoreConfig, find_store, store_from_dict
+from blobfs.config import Places, StoreConfig, find_store, places, store_from_dict
 from blobfs.digest import PREFIX, Digest, hex_of, short
 from blobfs.errors import ArtifactNotFoundError, ConfigError
 from blobfs.layout.hashed import ARTIFACTS
@@ -21,11 +24,12 @@ StoreLike = Store | str | Mapping[str, Any] | None
 """An opened store, the name of a configured one, a configuration, or None: the default."""
 
 
-def open_store(store: StoreLike = None) -> Store:
+def open_store(store: StoreLike = None, at: Places | None = None) -> Store:
     """Open a store: the default one, one by its name, or one by its configuration.
 
     Args:
         store: None: the project's, else the user's `default_store`, else the embedded `local`.
+        at: where the configuration lies; None: where it is looked for here.
 
     Raises:
         ConfigError: if there is none of that name, or its configuration cannot be used.
@@ -34,9 +38,14 @@ def open_store(store: StoreLike = None) -> Store:
     if isinstance(store, Store):
         return store
     if store is None or isinstance(store, str):
-        config = find_store(store)
+        config = find_store(store, at)
     else:
         config = store_from_dict(store)
+    return open_configured(config)
+
+
+def open_configured(config: StoreConfig) -> Store:
+    """Open the store that a configuration describes; see `open_store`."""
     manager = open_manager(config)
     if not isinstance(manager, BlobManager):
         raise ConfigError(
@@ -49,6 +58,38 @@ def open_store(store: StoreLike = None) -> Store:
 def open_manager(config: StoreConfig) -> Any:  # noqa: ANN401 - any class with the two methods
     """Return the blob manager that a configured store names."""
     return load_manager_class(config.blob_manager_class)(config.blob_manager_config)
+
+
+def reopening(store: Store) -> Callable[[], Store]:
+    """Return what opens the same store in another process, and can be sent there.
+
+    It holds the store's name and where the configuration lies, or the dict that the store was
+    opened from; secrets are looked up where it is called.
+
+    Raises:
+        ConfigError: if secrets are written out in that dict, which would travel.
+    """
+    if store.name is not None:
+        return partial(_reopened, os.getpid(), store.name, places(), store.location.url)
+    if store.config is None:
+        raise ConfigError(f"{store} was put together by hand: no other process can open it")
+    config = pickle.dumps(store.config)  # refuses what must not travel
+    return partial(_reopened, os.getpid(), config, None, store.location.url)
+
+
+@lru_cache(maxsize=16)
+def _reopened(_: int, store: str | bytes, at: Places | None, url: str) -> Store:
+    """Open a store that another process has open, once in this one."""
+    if isinstance(store, str):
+        opened = open_store(store, at)
+    else:
+        opened = open_configured(pickle.loads(store))  # noqa: S301 - from our own caller
+    if opened.location.url != url:
+        raise ConfigError(
+            f"{opened} lies at {opened.location.url} here and at {url} where it was sent from:"
+            " both need the same configuration, and an absolute root_directory"
+        )
+    return opened
 
 
 def find(ref: str, *, store: StoreLike = None) -> Found:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, TypeVar
 
 from blobfs.backend.base import Backend
+from blobfs.config import StoreConfig
 from blobfs.digest import Digest, is_digest
 from blobfs.errors import (
     ArtifactNotFoundError,
@@ -80,6 +81,9 @@ class Store:
     layout: HashedLayout = field(default_factory=HashedLayout)
     open_url: Callable[[str], tuple[Backend, str]] | None = None
     """Opens the storage that a URL names, and says under which key the rest of it is there."""
+
+    config: StoreConfig | None = field(default=None, repr=False)
+    """What it was opened from."""
 
     exclusive: bool | None = None
     """Whether it creates exclusively, once `commit` has learnt it."""

@@ -18,9 +18,11 @@ from blobfs.config.places import cache_directory, data_directory
 from blobfs.config.project import current_project, find_project, project_file, set_project
 from blobfs.config.secret import Secret, looks_secret, redact, reveal
 from blobfs.config.stores import (
+    Places,
     StoreConfig,
     all_stores,
     find_store,
+    places,
     split_section,
     store_from_dict,
 )
@@ -31,6 +33,7 @@ __all__ = [
     "ConfigDict",
     "Key",
     "Options",
+    "Places",
     "Secret",
     "StoreConfig",
     "all_stores",
@@ -42,6 +45,7 @@ __all__ = [
     "find_store",
     "looks_secret",
     "masked",
+    "places",
     "plain_options",
     "project_file",
     "redact",

@@ -86,6 +86,15 @@ def find_project() -> Project | None:
     return project
 
 
+def read_project(path: str) -> Project:
+    """Return the project whose file lies at `path`, as another process found it.
+
+    Raises:
+        ConfigError: if it is not there, or cannot be read.
+    """
+    return _read(_file(Path(path), "the project that this was sent with"))
+
+
 def project_file() -> Path | None:
     """Return the file of the project that counts here, as `find_project`."""
     project = find_project()

@@ -13,12 +13,18 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from blobfs.config.check import OVERRIDE
 from blobfs.config.options import ConfigDict
 from blobfs.config.places import data_directory, user_config_file
-from blobfs.config.project import FILE_NAME, Project, find_project, searched_directories
+from blobfs.config.project import (
+    FILE_NAME,
+    Project,
+    find_project,
+    read_project,
+    searched_directories,
+)
 from blobfs.config.secret import has_reference, looks_secret
 from blobfs.config.value import listed, unknown
 from blobfs.errors import ConfigError
@@ -64,32 +70,70 @@ class StoreConfig:
         return StoreConfig, values
 
 
-def find_store(name: str | None = None) -> StoreConfig:
+class Places(NamedTuple):
+    """Where the configuration lies, so that another process finds the same stores.
+
+    It names files and nothing in them: who opens a store there looks secrets up for itself.
+    """
+
+    project: str | None
+    """The project's file."""
+
+    user: str | None
+    """The user's configuration file, which need not exist."""
+
+    data: str | None
+    """The directory of the embedded store."""
+
+
+def places() -> Places:
+    """Return where the configuration lies that counts here.
+
+    Raises:
+        ConfigError: if the environment names files that are not there.
+    """
+    project, user = find_project(), user_config_file()
+    try:
+        data = str(data_directory())
+    except ConfigError:  # no home: only the embedded store needs it, and says so
+        data = None
+    return Places(str(project.path) if project else None, str(user) if user else None, data)
+
+
+def find_store(name: str | None = None, at: Places | None = None) -> StoreConfig:
     """Return the store called `name`; without one the project's, the default or the local one.
+
+    Args:
+        name: of the store.
+        at: where the configuration lies; None: where it is looked for here.
 
     Raises:
         ConfigError: if there is none of that name (lists those there are, and the files that
             were looked at), or if a configuration file cannot be read.
     """
     if name == LOCAL:
-        return _local()
-    if name in (None, PROJECT) and (project := find_project()):
-        return _of_project(project)
-    stores = _UserFile.read()
+        return _local(at)
+    if name in (None, PROJECT) and (project := _project(at)):
+        return _of_project(project, at)
+    stores = _UserFile.read(at)
     if name is None:
         name = stores.default
     if name == LOCAL:
-        return _local()
+        return _local(at)
     if name in stores.sections:
-        return stores.store(name)
-    raise ConfigError(_no_such_store(name, stores))
+        return stores.store(name, at)
+    raise ConfigError(_no_such_store(name, stores, at))
 
 
-def all_stores() -> list[StoreConfig]:
-    """Return every store that has a name: the project's first, the embedded one last."""
-    project, stores = find_project(), _UserFile.read()
-    named = [stores.store(name) for name in sorted(stores.sections)]
-    return [*([_of_project(project)] if project else []), *named, _local()]
+def all_stores(at: Places | None = None) -> list[StoreConfig]:
+    """Return every store that has a name: the project's first, the embedded one last.
+
+    Args:
+        at: where the configuration lies; None: where it is looked for here.
+    """
+    project, stores = _project(at), _UserFile.read(at)
+    named = [stores.store(name, at) for name in sorted(stores.sections)]
+    return [*([_of_project(project, at)] if project else []), *named, _local(at)]
 
 
 def store_from_dict(config: Mapping[str, Any]) -> StoreConfig:
@@ -101,18 +145,26 @@ def store_from_dict(config: Mapping[str, Any]) -> StoreConfig:
     return _store(None, config, "argument")
 
 
-def _local() -> StoreConfig:
-    root = {"root_directory": str(data_directory() / "store")}
-    return _overridden(LOCAL, LOCAL, root, EMBEDDED)
+def _local(at: Places | None) -> StoreConfig:
+    data = Path(at.data) if at and at.data else data_directory()
+    return _overridden(LOCAL, LOCAL, {"root_directory": str(data / "store")}, EMBEDDED, at)
 
 
-def _of_project(project: Project) -> StoreConfig:
-    return _store(PROJECT, project.section() or {}, str(project.path))
+def _project(at: Places | None) -> Project | None:
+    if at is None:
+        return find_project()
+    return read_project(at.project) if at.project else None
 
 
-def _store(name: str | None, section: object, origin: str) -> StoreConfig:
+def _of_project(project: Project, at: Places | None) -> StoreConfig:
+    return _store(PROJECT, project.section() or {}, str(project.path), at)
+
+
+def _store(
+    name: str | None, section: object, origin: str, at: Places | None = None
+) -> StoreConfig:
     class_path, options = split_section(section, origin)
-    return _overridden(name, class_path, options, origin)
+    return _overridden(name, class_path, options, origin, at)
 
 
 def split_section(section: object, origin: str) -> tuple[str, Mapping[str, Any]]:
@@ -140,22 +192,26 @@ def split_section(section: object, origin: str) -> tuple[str, Mapping[str, Any]]
 
 
 def _overridden(
-    name: str | None, class_path: str, options: Mapping[str, Any], origin: str
+    name: str | None,
+    class_path: str,
+    options: Mapping[str, Any],
+    origin: str,
+    at: Places | None,
 ) -> StoreConfig:
     config = ConfigDict(options, origin=origin)
     if name is not None:
-        config.update(_overrides(name))
+        config.update(_overrides(name, at))
     return StoreConfig(name, class_path, config, origin)
 
 
-def _overrides(name: str) -> Iterator[tuple[str, str]]:
+def _overrides(name: str, at: Places | None) -> Iterator[tuple[str, str]]:
     """Yield each option that the environment overrides, as a reference to its variable."""
     prefix = _prefix(name)
     found = [variable for variable in os.environ if variable.startswith(prefix)]
     if not found:
         return
     # BLOBFS_STORE_A_B_KEY is about the store `a-b` if there is one, and not about `a`.
-    longer = [p for p in map(_prefix, _UserFile.read().sections) if len(p) > len(prefix)]
+    longer = [p for p in map(_prefix, _UserFile.read(at).sections) if len(p) > len(prefix)]
     for variable in sorted(found):
         key = variable.removeprefix(prefix).lower()
         if key and os.environ[variable] and not variable.startswith(tuple(longer)):
@@ -183,13 +239,15 @@ class _UserFile:
     default: str
 
     @classmethod
-    def read(cls) -> "_UserFile":
+    def read(cls, at: Places | None) -> "_UserFile":
         """Return what it says, checked, the stores' options aside.
 
         Raises:
             ConfigError: listing everything that is wrong with it.
         """
         path = user_config_file()
+        if at is not None:
+            path = Path(at.user) if at.user else None
         if path is None or not path.exists():
             return cls(path, {}, LOCAL)
         from blobfs.config.yaml_file import read_yaml
@@ -202,8 +260,8 @@ class _UserFile:
             raise ConfigError(listed(str(path), problems))
         return cls(path, sections, default)
 
-    def store(self, name: str) -> StoreConfig:
-        return _store(name, self.sections[name], f"{self.path} (store {name!r})")
+    def store(self, name: str, at: Places | None) -> StoreConfig:
+        return _store(name, self.sections[name], f"{self.path} (store {name!r})", at)
 
 
 def _file_problems(
@@ -233,8 +291,8 @@ def _name_problems(names: Iterable[object]) -> Iterator[str]:
             yield f"the stores {other!r} and {name!r} have one name in {_prefix(str(name))}…"
 
 
-def _no_such_store(name: str, stores: _UserFile) -> str:
-    project = find_project() if name != PROJECT else None
+def _no_such_store(name: str, stores: _UserFile, at: Places | None) -> str:
+    project = _project(at) if name != PROJECT else None
     known = [*([PROJECT] if project else []), *sorted(stores.sections), LOCAL]
     places = searched_directories()[:1]
     looked = [str(project.path)] if project else [f"{FILE_NAME} from {at} up" for at in places]

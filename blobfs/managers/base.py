@@ -171,6 +171,7 @@ class BlobManager:
             links=self.options.get("links", "inside"),
             jobs=self.options.get("jobs"),
             open_url=open_url,
+            config=self._held,
         )
 
     def upload(self, local_file_path: str | os.PathLike[str]) -> str:

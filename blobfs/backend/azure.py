@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from blobfs.backend.azure_error import FORBIDDEN, PastEndError, classified, code_of
-from blobfs.backend.base import Data, Object
+from blobfs.backend.base import Data, Object, Piece
 from blobfs.backend.failure import Advice
 from blobfs.backend.fsspec import FsspecBackend
 from blobfs.backend.parts import at_once, part_size
@@ -70,6 +70,16 @@ class AzureBackend(FsspecBackend):
         download = await self._blob(key).download_blob(offset=start, length=length)
         return bytes(await download.readall())
 
+    def piece(self, key: str, start: int, end: int, token: str = "") -> Piece:
+        with self.telling("reading", key):
+            return self._sync(self._piece, key, start, end - start)  # type: ignore[no-any-return] # fsspec has no types
+
+    async def _piece(self, key: str, start: int, length: int) -> Piece:
+        download = await self._blob(key).download_blob(offset=start, length=length)
+        found = download.properties  # whose size is that of the range
+        size = int(found.content_range.rpartition("/")[2])
+        return Piece(bytes(await download.readall()), size, _object(key, found).token)
+
     def head(self, key: str) -> Object:
         with self.telling("looking at", key) as path:
             found = self._sync(self._blob(key).get_blob_properties)
@@ -86,11 +96,13 @@ class AzureBackend(FsspecBackend):
                 if not _is_directory(found):
                     yield _object(found.name[skip:], found)
 
-    def names(self, prefix: str) -> list[str]:
-        below = self._below(prefix)
+    def level(self, prefix: str) -> list[Object]:
+        skip, below = len(self._key("")), self._below(prefix)
         listing = self._container.walk_blobs(below or None, include=["metadata"])
         return [
-            found.name[len(below) :]
+            Object(found.name[skip:], 0, "")
+            if found.name.endswith("/")
+            else _object(found.name[skip:], found)
             for page in self._pages(prefix, listing)
             for found in page
             if len(found.name) > len(below) and not _is_directory(found)

@@ -39,14 +39,11 @@ class AzureObstoreBackend(ObstoreBackend):
             return iter(found)
         return self._other.objects(prefix, after)  # which knows empty blobs from directories
 
-    def names(self, prefix: str) -> list[str]:
-        import obstore
-
-        with self._telling("listing", prefix) as path:
-            found = obstore.list_with_delimiter(self._store, path)
-        if any(meta["size"] == 0 for meta in found["objects"]):
-            return self._other.names(prefix)
-        return self._names(found)
+    def level(self, prefix: str) -> list[Object]:
+        found = super().level(prefix)
+        if all(one.size or one.key.endswith("/") for one in found):
+            return found
+        return self._other.level(prefix)
 
     def delete(self, key: str) -> None:
         self._other.delete(key)

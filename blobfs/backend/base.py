@@ -38,6 +38,16 @@ class Object(NamedTuple):
     """POSIX seconds by the storage's clock; for display only."""
 
 
+class Piece(NamedTuple):
+    """Bytes of an object, and what the storage told of the object with them."""
+
+    data: Data
+    size: int
+    """Of the whole object, in bytes."""
+
+    token: str
+
+
 class Upload(Protocol):
     """A large object on its way. Parts may be written from several threads, in any order."""
 
@@ -91,6 +101,9 @@ class Backend(ABC):
     continues_listings: bool = False
     """Whether `objects` come in the order of their keys, and may begin after one of them."""
 
+    keeps_directories: bool = False
+    """Whether a directory can be there with nothing in it."""
+
     survives_forks: bool = False
     """Whether it may be used in a child that was forked after it was used."""
 
@@ -101,6 +114,21 @@ class Backend(ABC):
     def view(self, key: str, start: int, end: int) -> Data:
         """Return what `read` does, of a large object."""
         return self.read(key, start, end)
+
+    def piece(self, key: str, start: int, end: int, token: str = "") -> Piece:
+        """Return what `view` does, and of which object it is.
+
+        Args:
+            key: where.
+            start: of the first byte.
+            end: of the last one, plus one.
+            token: of an earlier piece; without a way to tell it with the bytes, it is asked
+                for when it is not given.
+        """
+        if not token:
+            found = self.head(key)
+            return Piece(self.view(key, start, end), found.size, found.token)
+        return Piece(self.view(key, start, end), -1, token)
 
     @abstractmethod
     def stream(
@@ -130,8 +158,16 @@ class Backend(ABC):
         """
 
     @abstractmethod
+    def level(self, prefix: str) -> list[Object]:
+        """Return what lies directly below the directory `prefix`, nothing if it is absent.
+
+        The key of a directory ends in `/`; it has no size.
+        """
+
     def names(self, prefix: str) -> list[str]:
         """Return the names directly below the directory `prefix`; a directory's end in `/`."""
+        skip = len(prefix) + 1 if prefix else 0
+        return [found.key[skip:] for found in self.level(prefix)]
 
     def counts(self, prefix: str) -> dict[str, int] | None:
         """Return how much lies directly in each directory below `prefix`, by its name.
@@ -204,9 +240,27 @@ class Backend(ABC):
         """Remove a directory of one's own stage; what is not there is no error."""
         raise NotImplementedError
 
-    def make_directory(self, key: str) -> None:
-        """Make a directory that holds nothing yet, and those above it."""
-        raise NotImplementedError
+    def make_directory(self, key: str) -> None:  # noqa: B027 - most storages keep none
+        """Make a directory that holds nothing yet, and those above it, if it can be kept."""
+
+    def remove_directory(self, key: str) -> None:  # noqa: B027 - likewise
+        """Remove a directory with nothing in it, if such are kept.
+
+        Raises:
+            FileExistsError: if something is in it.
+        """
+
+    def is_directory(self, key: str) -> bool:
+        """Whether a directory is there; where none is kept: whether anything lies below."""
+        return next(iter(self.objects(key)), None) is not None
+
+    def sign(self, key: str, seconds: int) -> str:
+        """Return a URL with which anybody may read an object for so long.
+
+        Raises:
+            NotImplementedError: if the storage has none.
+        """
+        raise NotImplementedError("this storage signs no URLs")
 
     def hold(self, stage: str) -> Callable[[], None]:
         """Make the directory `stage`, marked as used; call the result to let go.

@@ -50,6 +50,7 @@ class FsspecBackend(Backend):
         # written: they are written elsewhere, and renamed. Others have objects.
         self._renames = type(filesystem).mv is not _inherited_mv()
         self.survives_forks = not filesystem.async_impl
+        self.keeps_directories = self._renames
 
     def read(self, key: str, start: int = 0, end: int | None = None) -> bytes:
         with self.telling("reading", key) as path:
@@ -84,18 +85,26 @@ class FsspecBackend(Backend):
             if not prefix or key.startswith(prefix + "/"):
                 yield _object(key, info)
 
-    def names(self, prefix: str) -> list[str]:
+    def level(self, prefix: str) -> list[Object]:
         try:
             with self.telling("listing", prefix) as path:
                 self._fs.invalidate_cache()
                 found = self._fs.ls(path, detail=True)
         except FileNotFoundError:
             return []
+        below = f"{prefix}/" if prefix else ""
+        names = [info["name"].rstrip("/").rpartition("/")[2] for info in found]
         return [
-            info["name"].rstrip("/").rpartition("/")[2]
-            + ("/" if info["type"] == "directory" else "")
-            for info in found
+            Object(f"{below}{name}/", 0, "")
+            if info["type"] == "directory"
+            else _object(below + name, info)
+            for name, info in zip(names, found, strict=True)
         ]
+
+    def sign(self, key: str, seconds: int) -> str:
+        with self.telling("signing", key) as path, suppress(NotImplementedError):
+            return str(self._fs.sign(path, expiration=seconds))
+        raise NotImplementedError(f"{path}: this storage signs no URLs")
 
     def put(
         self, key: str, data: bytes, *, fresh: bool = False, executable: bool = False
@@ -126,6 +135,26 @@ class FsspecBackend(Backend):
     def delete(self, key: str) -> None:
         with suppress(FileNotFoundError), self.telling("deleting", key) as path:
             self._fs.rm_file(path)
+
+    def make_directory(self, key: str) -> None:
+        if self.keeps_directories:
+            with self.telling("writing", key) as path:
+                self._fs.makedirs(path, exist_ok=True)
+
+    def remove_directory(self, key: str) -> None:
+        if self.level(key):
+            raise FileExistsError(f"{self._path(key)} is not empty")
+        if self.keeps_directories:
+            with self.telling("removing", key) as path:
+                self._fs.rmdir(path)
+
+    def is_directory(self, key: str) -> bool:
+        if not self.keeps_directories:
+            return super().is_directory(key)
+        with suppress(FileNotFoundError), self.telling("looking at", key) as path:
+            self._fs.invalidate_cache()
+            return bool(self._fs.info(path)["type"] == "directory")
+        return False
 
     def move(self, temporary: str, key: str) -> None:
         """Move a complete object from the stage to its key."""

@@ -95,6 +95,7 @@ class HadoopBackend(Backend):
     """What lies below `root`; a subclass asks for it in its way."""
 
     renames_directories = True
+    keeps_directories = True
     forbidden = FORBIDDEN
 
     def __init__(self, root: str, advice: Advice) -> None:
@@ -147,9 +148,26 @@ class HadoopBackend(Backend):
                 elif found.children != 0:
                     todo.append(key)
 
-    def names(self, prefix: str) -> list[str]:
-        found = self._children(prefix)
-        return [one.name + "/" if one.is_directory else one.name for one in found]
+    def level(self, prefix: str) -> list[Object]:
+        below = f"{prefix}/" if prefix else ""
+        return [
+            Object(f"{below}{one.name}/", 0, "", one.modified / 1e9)
+            if one.is_directory
+            else object_of(below + one.name, one)
+            for one in self._children(prefix)
+        ]
+
+    def remove_directory(self, key: str) -> None:
+        if self.children(key):
+            raise FileExistsError(f"{self._path(key)} is not empty")
+        self.remove_tree(key)
+
+    def is_directory(self, key: str) -> bool:
+        try:
+            self.head(key)
+        except FileNotFoundError:
+            return not key or key.rpartition("/")[2] + "/" in self.names(parent(key))
+        return False
 
     def put(
         self, key: str, data: bytes, *, fresh: bool = False, executable: bool = False

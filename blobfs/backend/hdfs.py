@@ -20,7 +20,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from blobfs.backend import libhdfs
-from blobfs.backend.base import Data, Object
+from blobfs.backend.base import Data, Object, Piece
 from blobfs.backend.failure import Advice, passing
 from blobfs.backend.hadoop import (
     Found,
@@ -86,6 +86,12 @@ class HdfsBackend(HadoopBackend):
                 return b""
             with closing(self._fs.open_input_file(libhdfs.encode(path))) as file:
                 return bytes(file.read_at(wanted, start))
+
+    def piece(self, key: str, start: int, end: int, token: str = "") -> Piece:
+        with self.telling("reading", key) as path:
+            found = object_of(key, _found(self._file(path)))
+            with closing(self._fs.open_input_file(libhdfs.encode(path))) as file:
+                return Piece(file.read_at(end - start, start), found.size, found.token)
 
     def head(self, key: str) -> Object:
         with self.telling("looking at", key) as path:

@@ -4,6 +4,7 @@ fsspec's local filesystem is not used to write: it has no exclusive create, writ
 and syncs nothing.
 """
 
+import errno
 import os
 import stat
 from collections.abc import Callable, Iterator
@@ -11,23 +12,15 @@ from contextlib import contextmanager
 from functools import partial
 
 from blobfs.backend import files
-from blobfs.backend.base import Backend, Object
+from blobfs.backend.base import Backend, Object, Piece
 from blobfs.backend.between import FileParts
 from blobfs.backend.directories import Directories, Mode
 from blobfs.backend.files import LocalUpload
+from blobfs.backend.held_stages import HeldStages, abandoned
 from blobfs.backend.system import clone, rename_exclusively
 from blobfs.errors import BlobfsError, StoreUnavailableError, typed
 from blobfs.hashcache import is_network_path
 from blobfs.names import STAGES
-
-BROKEN = "-broken"
-"""Ends the name of what was moved out of the way into a stage; it is kept."""
-
-_GONE = "-gone"
-"""Ends the name of a stage that is being removed."""
-
-_TRIES = 10
-"""How often a directory is made that others take for a dead one's in its first moment."""
 
 _READ = os.O_RDONLY | os.O_CLOEXEC | getattr(os, "O_NONBLOCK", 0)
 
@@ -37,13 +30,14 @@ class LocalBackend(Backend):
 
     renames_directories = True
     loses_answers = False
+    keeps_directories = True
     survives_forks = True
     jobs = 1  # measured: threads only slow small files down, see benchmarks/README.md
 
     def __init__(self, root: str, mode: Mode | None = None) -> None:
         self.root = root
         self._directories = Directories(mode)
-        self._stages: dict[str, int] = {}  # those held, by path: open and locked
+        self._stages = HeldStages(self._directories)
 
     def path(self, key: str) -> str:
         """Return where an object lies."""
@@ -56,6 +50,18 @@ class LocalBackend(Backend):
             try:
                 wanted = max((size if end is None else min(end, size)) - start, 0)
                 return files.read_exactly(file, start, wanted)
+            finally:
+                files.close(file)
+        except OSError as error:
+            raise self._not_found_or(error, f"reading {path}") from error
+
+    def piece(self, key: str, start: int, end: int, token: str = "") -> Piece:
+        path = self.path(key)
+        try:
+            file, size = self._open(path)
+            try:
+                data = files.read_exactly(file, start, max(min(end, size) - start, 0))
+                return Piece(data, size, _object(key, os.fstat(file)).token)
             finally:
                 files.close(file)
         except OSError as error:
@@ -86,6 +92,16 @@ class LocalBackend(Backend):
                     todo.append(key)
                 elif entry.is_file():
                     yield _object(key, entry.stat())
+
+    def level(self, prefix: str) -> list[Object]:
+        below = f"{prefix}/" if prefix else ""
+        found = []
+        for entry in self._scan(prefix):
+            if entry.is_dir():
+                found.append(Object(f"{below}{entry.name}/", 0, "", entry.stat().st_mtime))
+            elif entry.is_file():
+                found.append(_object(below + entry.name, entry.stat()))
+        return found
 
     def names(self, prefix: str) -> list[str]:
         return [e.name + "/" if e.is_dir() else e.name for e in self._scan(prefix)]
@@ -162,7 +178,7 @@ class LocalBackend(Backend):
         path = self.path(key)
         try:
             made = self._directories.make_anew(os.path.dirname(path))
-            self._check_stage(self.path(source))
+            self._stages.check(self.path(source))
             rename_exclusively(self.path(source), path)
             files.sync_directory(os.path.dirname(path))
             for directory in made:
@@ -191,75 +207,41 @@ class LocalBackend(Backend):
             raise typed(error, f"removing {self.path(prefix)}") from error
 
     def hold(self, stage: str) -> Callable[[], None]:
-        """Make the directory `stage`, locked from its first moment under that name."""
-        path = self.path(stage)
-        parent, name = os.path.split(path)
-        unborn = f"{parent}/.{name}"
-        try:
-            for made in self._directories.make_anew(parent):
-                files.sync_directory(os.path.dirname(made))
-            for left in reversed(range(_TRIES)):
-                try:
-                    return self._held(unborn, path)
-                except FileNotFoundError:  # taken for a dead one, before it was locked
-                    if not left:
-                        raise
-            raise AssertionError("not reached")
-        except OSError as error:
-            raise typed(error, f"making {path}") from error
-
-    def _held(self, unborn: str, path: str) -> Callable[[], None]:
-        self._directories.make_one(unborn)
-        directory = os.open(unborn, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            files.lock(directory, wait=True)
-            os.rename(unborn, path)
-        except BaseException:
-            files.close(directory)
-            raise
-        self._stages[path] = directory
-        return lambda: files.close(self._stages.pop(path))
-
-    def _check_stage(self, path: str) -> None:
-        """Refuse a stage that was removed under its writer, and made again by the next file."""
-        held = self._stages.get(path)
-        if held is not None and not os.path.samestat(os.fstat(held), os.lstat(path)):
-            raise StoreUnavailableError(f"{path} was removed while it was written")
+        return self._stages.hold(self.path(stage))
 
     def reclaim(self, stages: str) -> None:
         """Remove stages that nobody locks.
 
-        None on a network file system, where the locks of other machines may not be seen. Each
-        is renamed first: a writer that lives after all can then no longer publish it.
+        None on a network file system, where the locks of other machines may not be seen.
         """
         if is_network_path(self.root):
             return
         for entry in self._scan(stages):
-            key = f"{stages}/{entry.name}"
-            if entry.name.endswith(_GONE):
-                self.remove_tree(key)
-            elif not entry.name.endswith(BROKEN):
-                self._reclaim(key)
-
-    def _reclaim(self, key: str) -> None:
-        try:
-            directory = os.open(self.path(key), os.O_RDONLY | os.O_CLOEXEC)
-        except OSError:  # gone meanwhile, or another user's: not ours to judge
-            return
-        try:
-            if files.lock(directory):
-                os.rename(self.path(key), self.path(key) + _GONE)
-                self.remove_tree(key + _GONE)
-        except OSError:  # as above
-            return
-        finally:
-            files.close(directory)
+            if left := abandoned(entry.path):
+                self.remove_tree(f"{stages}/{os.path.basename(left)}")
 
     def make_directory(self, key: str) -> None:
         try:
-            self._directories.make(self.path(key))
+            self._directories.make_anew(self.path(key))
         except OSError as error:
             raise typed(error, f"making {self.path(key)}") from error
+
+    def remove_directory(self, key: str) -> None:
+        try:
+            os.rmdir(self.path(key))
+        except OSError as error:
+            if error.errno == errno.ENOTEMPTY:
+                raise FileExistsError(f"{self.path(key)} is not empty") from None
+            raise self._not_found_or(error, f"removing {self.path(key)}") from error
+
+    def is_directory(self, key: str) -> bool:
+        try:
+            return stat.S_ISDIR(os.stat(self.path(key)).st_mode)
+        except OSError as error:
+            found = self._not_found_or(error, f"looking at {self.path(key)}")
+            if isinstance(found, BlobfsError):
+                raise found from error
+            return False
 
     def is_case_insensitive(self) -> bool:
         try:

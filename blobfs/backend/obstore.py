@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from blobfs.backend.base import UNLISTABLE, Backend, Data, Object
+from blobfs.backend.base import UNLISTABLE, Backend, Data, Object, Piece
 from blobfs.backend.failure import Advice, answered, fitting, passing, unreachable
 from blobfs.backend.parts import at_once, part_size
 from blobfs.errors import AccessError, ConfigError, StoreUnavailableError
@@ -104,6 +104,15 @@ class ObstoreBackend(Backend):
         except _PastEndError:
             return b""
 
+    def piece(self, key: str, start: int, end: int, token: str = "") -> Piece:
+        import obstore
+
+        with self._telling("reading", key) as path:
+            options: Any = {"range": (start, end)}
+            answer = obstore.get(self._store, path, options=options)
+            found = self._object(answer.meta)
+            return Piece(memoryview(answer.bytes()), found.size, found.token)
+
     def stream(
         self, key: str, part_size: int, start: int = 0, size: int | None = None
     ) -> Iterator[bytes]:
@@ -129,18 +138,14 @@ class ObstoreBackend(Backend):
                 return
             yield from map(self._object, page)
 
-    def names(self, prefix: str) -> list[str]:
+    def level(self, prefix: str) -> list[Object]:
         import obstore
 
         with self._telling("listing", prefix) as path:
             found = obstore.list_with_delimiter(self._store, path)
-        return self._names(found)
-
-    def _names(self, found: Any) -> list[str]:  # noqa: ANN401 - obstore.ListResult
-        return [
-            *(f"{below.rpartition('/')[2]}/" for below in found["common_prefixes"]),
-            *(meta["path"].rpartition("/")[2] for meta in found["objects"]),
-        ]
+        skip = len(self._prefix) + 1 if self._prefix else 0
+        below = [Object(f"{key[skip:]}/", 0, "") for key in found["common_prefixes"]]
+        return [*below, *map(self._object, found["objects"])]
 
     def put(
         self, key: str, data: bytes, *, fresh: bool = False, executable: bool = False
@@ -190,6 +195,15 @@ class ObstoreBackend(Backend):
 
         with suppress(FileNotFoundError), self._telling("deleting", key) as path:
             obstore.delete(self._store, path)
+
+    def sign(self, key: str, seconds: int) -> str:
+        from datetime import timedelta
+
+        import obstore
+
+        with self._telling("signing", key) as path:
+            signing: Any = self._store  # S3 and Azure both do
+            return str(obstore.sign(signing, "GET", path, timedelta(seconds=seconds)))
 
     @property
     def _other(self) -> Backend:

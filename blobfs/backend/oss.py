@@ -12,7 +12,7 @@ from contextlib import suppress
 from hashlib import md5
 from typing import TYPE_CHECKING, Any
 
-from blobfs.backend.base import UNLISTABLE, Data, Object
+from blobfs.backend.base import UNLISTABLE, Data, Object, Piece
 from blobfs.backend.crc64 import joined_crc
 from blobfs.backend.failure import Advice, passing
 from blobfs.backend.fsspec import FsspecBackend
@@ -109,6 +109,14 @@ class OssBackend(FsspecBackend):
         except PastEndError:
             return b""
 
+    def piece(self, key: str, start: int, end: int, token: str = "") -> Piece:
+        with self.telling("reading", key):
+            answer = self._client.get_object(self.key(key), (start, end - 1), headers=EXACT)
+            data = bytes(answer.resp.response.raw.read())
+            _check_length(data, answer.content_range, start, end)
+            size = int(answer.content_range.rpartition("/")[2])
+            return Piece(data, size, f"etag:{answer.etag}")
+
     def head(self, key: str) -> Object:
         try:
             with self.telling("looking at", key):
@@ -125,13 +133,17 @@ class OssBackend(FsspecBackend):
             for o in page.object_list:
                 yield Object(o.key[skip:], o.size, f"etag:{o.etag}", o.last_modified)
 
-    def names(self, prefix: str) -> list[str]:
-        skip = len(self._below(prefix))
-        names: list[str] = []
+    def level(self, prefix: str) -> list[Object]:
+        skip, itself = len(self.key("")), len(self._below(prefix))
+        level: list[Object] = []
         for page in self._pages(prefix, delimiter="/"):
-            names += [name[skip:] for name in page.prefix_list]
-            names += [found.key[skip:] for found in page.object_list]
-        return [name for name in names if name]
+            level += [Object(name[skip:], 0, "") for name in page.prefix_list]
+            level += [
+                Object(o.key[skip:], o.size, f"etag:{o.etag}", o.last_modified)
+                for o in page.object_list
+                if len(o.key) > itself
+            ]
+        return level
 
     def _pages(self, prefix: str, **asked: str) -> Iterator[Any]:
         token = ""

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from blobfs.backend.base import Backend, Data, Object, Upload
+from blobfs.backend.base import Backend, Data, Object, Piece, Upload
 from blobfs.errors import StoreUnavailableError
 from blobfs.late import log
 
@@ -37,7 +37,7 @@ PAGE = 1000
 _FLAGS = (
     *("renames_directories", "loses_answers", "forbidden", "checks_copies"),
     *("creates_exclusively", "continues_listings", "survives_forks"),
-    *("jobs", "range_size"),
+    *("keeps_directories", "jobs", "range_size"),
 )
 
 T = TypeVar("T")
@@ -60,6 +60,9 @@ class Patient(Backend):
 
     def view(self, key: str, start: int, end: int) -> Data:
         return self._try(lambda: self._inner.view(key, start, end))
+
+    def piece(self, key: str, start: int, end: int, token: str = "") -> Piece:
+        return self._try(lambda: self._inner.piece(key, start, end, token))
 
     def stream(
         self, key: str, part_size: int, start: int = 0, size: int | None = None
@@ -135,6 +138,9 @@ class Patient(Backend):
             yield from found
             after = found[-1].key
 
+    def level(self, prefix: str) -> list[Object]:
+        return self._try(lambda: self._inner.level(prefix))
+
     def names(self, prefix: str) -> list[str]:
         return self._try(lambda: self._inner.names(prefix))
 
@@ -193,6 +199,15 @@ class Patient(Backend):
 
     def make_directory(self, key: str) -> None:
         self._try(lambda: self._inner.make_directory(key))
+
+    def remove_directory(self, key: str) -> None:
+        self._try(lambda: self._inner.remove_directory(key))
+
+    def is_directory(self, key: str) -> bool:
+        return self._try(lambda: self._inner.is_directory(key))
+
+    def sign(self, key: str, seconds: int) -> str:
+        return self._try(lambda: self._inner.sign(key, seconds))
 
     def hold(self, stage: str) -> Callable[[], None]:
         return self._try(lambda: self._inner.hold(stage))

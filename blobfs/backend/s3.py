@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from blobfs.backend.base import UNLISTABLE, Data, Object
+from blobfs.backend.base import UNLISTABLE, Data, Object, Piece
 from blobfs.backend.failure import Advice, answered, passing, seconds, unreachable
 from blobfs.backend.fsspec import FsspecBackend
 from blobfs.backend.parts import at_once, part_size
@@ -71,6 +71,17 @@ class S3Backend(FsspecBackend):
         except _PastEndError:
             return b""
 
+    def piece(self, key: str, start: int, end: int, token: str = "") -> Piece:
+        with self.telling("reading", key):
+            asked = {"Range": f"bytes={start}-{_last(end)}"}
+            return self._sync(self._piece, self._key(key), asked)  # type: ignore[no-any-return] # fsspec has no types
+
+    async def _piece(self, key: str, asked: dict[str, str]) -> Piece:
+        answer = await self._fs._call_s3("get_object", Bucket=self._bucket, Key=key, **asked)  # noqa: SLF001 - as below
+        size = int(answer["ContentRange"].rpartition("/")[2])
+        async with answer["Body"] as body:
+            return Piece(bytes(await body.read()), size, f"etag:{answer['ETag']}")
+
     async def _body(self, key: str, asked: dict[str, str]) -> bytes:
         answer = await self._fs._call_s3("get_object", Bucket=self._bucket, Key=key, **asked)  # noqa: SLF001 - its documented way to make a request, for coroutines
         async with answer["Body"] as body:
@@ -90,13 +101,19 @@ class S3Backend(FsspecBackend):
                     found["Key"][skip:], found["Size"], found["ETag"], found["LastModified"]
                 )
 
-    def names(self, prefix: str) -> list[str]:
-        names = []
+    def level(self, prefix: str) -> list[Object]:
+        skip, itself = len(self._key("")), len(self._below(prefix))
+        level: list[Object] = []
         for page in self._pages(prefix, Delimiter="/"):
-            skip = len(self._below(prefix))
-            names += [found["Prefix"][skip:] for found in page.get("CommonPrefixes", ())]
-            names += [found["Key"][skip:] for found in page.get("Contents", ())]
-        return [name for name in names if name]
+            level += [Object(p["Prefix"][skip:], 0, "") for p in page.get("CommonPrefixes", ())]
+            level += [
+                _object(
+                    found["Key"][skip:], found["Size"], found["ETag"], found["LastModified"]
+                )
+                for found in page.get("Contents", ())
+                if len(found["Key"]) > itself
+            ]
+        return level
 
     def _pages(self, prefix: str, **asked: str) -> Iterator[dict[str, Any]]:
         while True:

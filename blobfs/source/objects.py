@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from functools import partial
 from hashlib import sha256
 
-from blobfs.backend.base import Backend, Data
+from blobfs.backend.base import Backend, Data, Piece
 from blobfs.backend.between import FileParts
 from blobfs.digest import PREFIX, is_digest
 from blobfs.errors import BlobfsError, IntegrityError
@@ -21,21 +21,49 @@ class BackendSource:
     def __init__(self, backend: Backend, key_of: Callable[[Entry], str], what: str) -> None:
         """Read from `backend` where `key_of` says; `what` names it in messages."""
         self.backend = backend
-        self._key_of = key_of
+        self.key = key_of
         self._what = what
 
     def read(self, entry: Entry) -> bytes:
         """Return all bytes of an object."""
         try:
-            data = self.backend.read(self._key_of(entry))
+            data = self.backend.read(self.key(entry))
         except FileNotFoundError as error:
             raise self._missing(entry) from error
         self._check(entry, len(data))
         return data
 
+    def piece(self, entry: Entry, start: int, end: int, token: str = "") -> Piece:
+        """Return the bytes from `start` to `end` of an object that is still what it was.
+
+        Args:
+            entry: of the object.
+            start: of the first byte.
+            end: of the last one, plus one.
+            token: that the object must have; as it was told with an earlier piece.
+
+        Raises:
+            IntegrityError: if it is gone, has another size, or is another one by now.
+        """
+        try:
+            piece = self.backend.piece(self.key(entry), start, end, token)
+        except FileNotFoundError as error:
+            raise self._missing(entry) from error
+        if piece.size >= 0:
+            self._check_size(entry, piece.size)
+        wanted = token or ("" if is_digest(entry.digest) else entry.digest)
+        if wanted and piece.token != wanted:
+            raise self._changed(entry, piece.token, wanted)
+        if len(piece.data) != end - start:
+            raise IntegrityError(
+                f"{entry.path} of {self._what}: {len(piece.data)} bytes came instead of"
+                f" {end - start}"
+            )
+        return piece
+
     def parts(self, entry: Entry, part_size: int, start: int = 0) -> Iterable[Data]:
         """Yield the bytes of an object."""
-        stream = self.backend.stream(self._key_of(entry), part_size, start, entry.size)
+        stream = self.backend.stream(self.key(entry), part_size, start, entry.size)
         if isinstance(stream, FileParts):
             return FileParts(partial(self._opened, entry, stream), part_size, start)
         return self._checked(entry, stream, start)
@@ -62,7 +90,7 @@ class BackendSource:
         """Return that the store is damaged."""
         return IntegrityError(
             f"{entry.path} of {self._what} does not have its digest {entry.digest}:"
-            f" {self._key_of(entry)} is damaged"
+            f" {self.key(entry)} is damaged"
         )
 
     def check(self, entry: Entry) -> None:
@@ -72,15 +100,12 @@ class BackendSource:
             IntegrityError: if it is gone, or not what it was.
         """
         try:
-            found = self.backend.head(self._key_of(entry))
+            found = self.backend.head(self.key(entry))
         except FileNotFoundError as error:
             raise self._missing(entry) from error
         self._check_size(entry, found.size)
         if not is_digest(entry.digest) and found.token != entry.digest:
-            raise IntegrityError(
-                f"{entry.path} of {self._what} changed: it is {found.token}, and was"
-                f" {entry.digest}"
-            )
+            raise self._changed(entry, found.token, entry.digest)
 
     def _check(self, entry: Entry, size: int) -> None:
         """Hold what was read against the entry, as far as that needs no hashing."""
@@ -93,6 +118,11 @@ class BackendSource:
             raise IntegrityError(
                 f"{entry.path} of {self._what} has {size} bytes instead of {entry.size}"
             )
+
+    def _changed(self, entry: Entry, token: str, was: str) -> BlobfsError:
+        return IntegrityError(
+            f"{entry.path} of {self._what} changed: it is {token}, and was {was}"
+        )
 
     def _missing(self, entry: Entry) -> BlobfsError:
         return IntegrityError(f"{entry.path} of {self._what} is gone")

@@ -1,0 +1,69 @@
+"""The stores and manifests that this process has opened, each once, whoever asks.
+
+fsspec makes a filesystem for every thread; what they find out is shared here.
+"""
+
+import os
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from threading import Lock
+from typing import TypeVar
+
+from blobfs.config import Places
+from blobfs.filesystem.artifact import Tree
+from blobfs.resolve import open_store
+from blobfs.store import Store
+
+MOST_ENTRIES = 2_000_000
+"""Files whose entries are kept, in all manifests together: about half a GiB."""
+
+T = TypeVar("T")
+
+_stores: dict[Hashable, Store] = {}
+_trees: OrderedDict[tuple[str, str], Tree] = OrderedDict()
+_locks: dict[Hashable, Lock] = {}
+
+
+def store_called(name: str, at: Places) -> Store:
+    """Return the store that a configuration calls so."""
+    key = name, at
+    return _once(key, lambda: _stores.get(key), lambda: _kept(key, open_store(name, at)))
+
+
+def tree_of(store: Store, digest: str) -> Tree:
+    """Return the files of an artifact; its manifest is read once."""
+    key = store.location.url, digest
+    return _once(key, lambda: _found(key), lambda: _remembered(key, Tree(store, digest)))
+
+
+def _once(key: Hashable, look: Callable[[], T | None], make: Callable[[], T]) -> T:
+    """Return what is there, or make it while nobody else does."""
+    if (found := look()) is not None:
+        return found
+    with _locks.setdefault(key, Lock()):
+        found = look()
+        return make() if found is None else found
+
+
+def _kept(key: Hashable, store: Store) -> Store:
+    return _stores.setdefault(key, store)
+
+
+def _found(key: tuple[str, str]) -> Tree | None:
+    tree = _trees.get(key)
+    if tree is not None:
+        _trees.move_to_end(key)
+    return tree
+
+
+def _remembered(key: tuple[str, str], tree: Tree) -> Tree:
+    _trees[key] = tree
+    while len(_trees) > 1 and sum(len(kept) for kept in _trees.values()) > MOST_ENTRIES:
+        _trees.popitem(last=False)
+    return tree
+
+
+# A lock that another thread held when this process was forked is never let go of in the child.
+# The stores stay: those that survive no fork say so when they are asked.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_locks.clear)

@@ -3,6 +3,7 @@
     name:version   name@latest   name              an asset
     sha256:<hex>                                    an artifact; 8 digits or more will do
     blobfs://<store>/<asset or artifact or path>    in a store that has a name
+    azureml://datastores/<store>/paths/<path>       a path in one, as AzureML writes it
     s3://…  /data/store/…                           a handle
 
 Each may be followed by `/path`. In a URL an asset is written with `:` or `@`, and a digest in
@@ -18,7 +19,17 @@ from blobfs.names import check_name, path_fault
 
 SCHEME = "blobfs://"
 
+AZUREML = "azureml://"
+
 LATEST = "latest"
+
+_DATASTORE = re.compile(
+    r"azureml://(?:subscriptions/[^/]+/resource[gG]roups/[^/]+/workspaces/[^/]+/)?"
+    r"datastores/(?P<store>[^/]+)/paths/(?P<path>.+)",
+    re.DOTALL,
+)
+"""AzureML's two ways to write a path in a datastore; nothing in it is encoded.
+https://learn.microsoft.com/azure/machine-learning/how-to-access-data-interactive"""
 
 _DIGITS = re.compile(r"[0-9a-f]{8,64}")
 """Of a digest: so many that it is rarely ambiguous, up to all of it."""
@@ -55,6 +66,11 @@ def is_url(text: object) -> bool:
     return isinstance(text, str) and "://" in text
 
 
+def names_store(text: str) -> bool:
+    """Whether `text` is a URL that says in which store, by its name."""
+    return text.startswith((SCHEME, AZUREML))
+
+
 def parse(text: str) -> Ref:
     """Take a ref apart.
 
@@ -63,6 +79,8 @@ def parse(text: str) -> Ref:
     """
     if text.startswith(SCHEME):
         return _parse_url(text)
+    if text.startswith(AZUREML):
+        return _parse_datastore(text)
     if "://" in text or text.startswith("/"):
         return Ref(text, handle=text)
     head, _, path = text.partition("/")
@@ -83,6 +101,18 @@ def _parse_url(text: str) -> Ref:
     if ref.digest and not is_digest(ref.digest):
         raise ConfigError(f"{text!r}: a URL takes a whole digest, sha256: and 64 digits")
     return Ref(text, ref.path, store, ref.name, ref.version, ref.digest)
+
+
+def _parse_datastore(text: str) -> Ref:
+    found = _DATASTORE.fullmatch(text)
+    if found is None:
+        raise ConfigError(
+            f"{text!r} is none of the URLs of AzureML that name a place in a store:"
+            " azureml://datastores/<store>/paths/<path>"
+        )
+    path = found["path"].removesuffix("/")
+    _check_path(text, path)
+    return Ref(text, store=check_name("store", found["store"]), key=path)
 
 
 def _parse_head(text: str, head: str, path: str) -> Ref:

@@ -16,7 +16,7 @@ from blobfs.managers import load_manager_class
 from blobfs.managers.base import BlobManager, find_handle
 from blobfs.managers.url import open_url
 from blobfs.manifest import Entry
-from blobfs.ref import SCHEME, Ref, is_url, parse, whole
+from blobfs.ref import Ref, is_url, names_store, parse, whole
 from blobfs.source import RemoteSource
 from blobfs.store import Asset, Store
 
@@ -216,7 +216,7 @@ def remote_source(store: Store, url: str) -> RemoteSource:
 
 def found_at(store: Store, url: str) -> Found | None:
     """Return what a URL names if it lies in this store, or in one that has a name."""
-    if url.startswith(SCHEME):
+    if names_store(url):
         ref = parse(url)
         return find(url, store=store if ref.store == store.name else None)
     if store.location.key(url) is not None:

@@ -14,7 +14,7 @@ import blobfs
 from blobfs.config import set_project
 from tests.places import PLACES, Place, write_tree
 
-pytest.register_assert_rewrite("tests.conformance")
+pytest.register_assert_rewrite("tests.conformance", "tests.url_conformance")
 
 pytest_plugins = ("tests.servers.fixtures",)
 

@@ -54,6 +54,19 @@ UNDERSTOOD: dict[str, dict[str, Any]] = {
     "blobfs://s": {"store": "s", "key": ""},
     "blobfs://s/": {"store": "s", "key": ""},
     "blobfs://my.store-1/x y": {"store": "my.store-1", "key": "x y"},
+    "azureml://datastores/my_store/paths/a/b?c#d%41/": {
+        "store": "my_store",
+        "key": "a/b?c#d%41",
+    },
+    "azureml://datastores/s/paths/n:1/x": {"store": "s", "key": "n:1/x"},
+    "azureml://subscriptions/1/resourcegroups/g/workspaces/w/datastores/s/paths/a": {
+        "store": "s",
+        "key": "a",
+    },
+    "azureml://subscriptions/1/resourceGroups/g/workspaces/w/datastores/s/paths/a/b": {
+        "store": "s",
+        "key": "a/b",
+    },
 }
 
 REFUSED = [
@@ -90,6 +103,9 @@ REFUSED = [
         "blobfs://s/n@1",
         "blobfs://s/:1",
         "blobfs://s/a@b/c",
+        *("azureml://", "azureml://datastores/s", "azureml://datastores/s/paths/"),
+        *("azureml://jobs/j/outputs/o/paths/x", "azureml://datastores/a b/paths/x"),
+        *("azureml://datastores/s/paths/../x", "azureml://datastores/s/paths/a//b"),
         "blobfs://..",
     ),
     *("blobfs://user@s/n:1", "blobfs://s:80/n:1", "blobfs://s/n:/x", "blobfs://s/./x"),

@@ -70,7 +70,7 @@ class AzureBackend(FsspecBackend):
         download = await self._blob(key).download_blob(offset=start, length=length)
         return bytes(await download.readall())
 
-    def piece(self, key: str, start: int, end: int, token: str = "") -> Piece:
+    def piece(self, key: str, start: int, end: int) -> Piece:
         with self.telling("reading", key):
             return self._sync(self._piece, key, start, end - start)  # type: ignore[no-any-return] # fsspec has no types
 

@@ -115,20 +115,10 @@ class Backend(ABC):
         """Return what `read` does, of a large object."""
         return self.read(key, start, end)
 
-    def piece(self, key: str, start: int, end: int, token: str = "") -> Piece:
-        """Return what `view` does, and of which object it is.
-
-        Args:
-            key: where.
-            start: of the first byte.
-            end: of the last one, plus one.
-            token: of an earlier piece; without a way to tell it with the bytes, it is asked
-                for when it is not given.
-        """
-        if not token:
-            found = self.head(key)
-            return Piece(self.view(key, start, end), found.size, found.token)
-        return Piece(self.view(key, start, end), -1, token)
+    def piece(self, key: str, start: int, end: int) -> Piece:
+        """Return what `view` does, and of which object it is; by one request if possible."""
+        data, found = self.view(key, start, end), self.head(key)
+        return Piece(data, found.size, found.token)
 
     @abstractmethod
     def stream(

@@ -87,7 +87,7 @@ class HdfsBackend(HadoopBackend):
             with closing(self._fs.open_input_file(libhdfs.encode(path))) as file:
                 return bytes(file.read_at(wanted, start))
 
-    def piece(self, key: str, start: int, end: int, token: str = "") -> Piece:
+    def piece(self, key: str, start: int, end: int) -> Piece:
         with self.telling("reading", key) as path:
             found = object_of(key, _found(self._file(path)))
             with closing(self._fs.open_input_file(libhdfs.encode(path))) as file:

@@ -55,7 +55,7 @@ class LocalBackend(Backend):
         except OSError as error:
             raise self._not_found_or(error, f"reading {path}") from error
 
-    def piece(self, key: str, start: int, end: int, token: str = "") -> Piece:
+    def piece(self, key: str, start: int, end: int) -> Piece:
         path = self.path(key)
         try:
             file, size = self._open(path)

@@ -104,7 +104,7 @@ class ObstoreBackend(Backend):
         except _PastEndError:
             return b""
 
-    def piece(self, key: str, start: int, end: int, token: str = "") -> Piece:
+    def piece(self, key: str, start: int, end: int) -> Piece:
         import obstore
 
         with self._telling("reading", key) as path:

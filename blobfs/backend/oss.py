@@ -109,7 +109,7 @@ class OssBackend(FsspecBackend):
         except PastEndError:
             return b""
 
-    def piece(self, key: str, start: int, end: int, token: str = "") -> Piece:
+    def piece(self, key: str, start: int, end: int) -> Piece:
         with self.telling("reading", key):
             answer = self._client.get_object(self.key(key), (start, end - 1), headers=EXACT)
             data = bytes(answer.resp.response.raw.read())

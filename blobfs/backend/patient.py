@@ -61,8 +61,8 @@ class Patient(Backend):
     def view(self, key: str, start: int, end: int) -> Data:
         return self._try(lambda: self._inner.view(key, start, end))
 
-    def piece(self, key: str, start: int, end: int, token: str = "") -> Piece:
-        return self._try(lambda: self._inner.piece(key, start, end, token))
+    def piece(self, key: str, start: int, end: int) -> Piece:
+        return self._try(lambda: self._inner.piece(key, start, end))
 
     def stream(
         self, key: str, part_size: int, start: int = 0, size: int | None = None

@@ -71,7 +71,7 @@ class S3Backend(FsspecBackend):
         except _PastEndError:
             return b""
 
-    def piece(self, key: str, start: int, end: int, token: str = "") -> Piece:
+    def piece(self, key: str, start: int, end: int) -> Piece:
         with self.telling("reading", key):
             asked = {"Range": f"bytes={start}-{_last(end)}"}
             return self._sync(self._piece, self._key(key), asked)  # type: ignore[no-any-return] # fsspec has no types

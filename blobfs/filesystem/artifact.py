@@ -75,13 +75,13 @@ class Tree:
         while at < end:
             name, slash, _ = self._paths[at][skip:].partition("/")
             if not slash:
-                yield name, self._entries[at]
+                if name:  # else it is the empty directory itself
+                    yield name, self._entries[at]
                 at += 1
                 continue
-            if name:
-                yield name, None
+            yield name, None
             # After everything below it: `0` is what comes after `/`.
-            past = f"{self._paths[at][: skip + len(name)]}0" if name else self._paths[at] + "0"
+            past = f"{self._paths[at][: skip + len(name)]}0"
             at = bisect_left(self._paths, past, at + 1, end)
 
     def _range(self, path: str) -> tuple[int, int]:

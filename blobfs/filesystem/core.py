@@ -1,6 +1,6 @@
 """The filesystem: paths become artifacts or places of the user's own, and are asked."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
@@ -45,7 +45,8 @@ class BlobFileSystem(Listing, Changing, AbstractFileSystem):  # type: ignore[mis
     `<store>/<name>:<version>/<path>`, `<store>/<name>@latest/<path>`,
     `<store>/sha256:<64 hex>/<path>`, and `<store>/<path>` for everything else below the root.
     Paths are raw. It takes no options: what a store needs stands in its configuration. It is
-    pickled as where that lies, and who opens it elsewhere looks secrets up there.
+    pickled as where that lies, and who opens it elsewhere looks secrets up there; what
+    `@latest` was goes with it.
 
     `@latest` is looked up once for an instance: who wants to see a newer version makes a new
     one (`skip_instance_cache=True`).
@@ -59,12 +60,14 @@ class BlobFileSystem(Listing, Changing, AbstractFileSystem):  # type: ignore[mis
     def __init__(
         self,
         places: Sequence[str | None] | None = None,
+        latest: Mapping[str, str] | None = None,
         **options: Any,  # noqa: ANN401 - fsspec's own, and those to refuse
     ) -> None:
         """Serve the stores of a configuration.
 
         Args:
             places: where it lies, as another process found it; None: where it is found here.
+            latest: what `@latest` was there, by `<store>/<name>@latest`.
             options: fsspec's own.
 
         Raises:
@@ -78,7 +81,7 @@ class BlobFileSystem(Listing, Changing, AbstractFileSystem):  # type: ignore[mis
         super().__init__(**options)
         self.places = _places(places)
         self._digests: dict[str, str] = {}
-        self._latest_versions: dict[str, str] = {}
+        self._latest_versions = dict(latest or {})
         # fsspec has this as a class method, and others ask an instance for it: what they get
         # is passed on to caches and to other processes, so it names a version.
         self._strip_protocol = self.pinned  # type: ignore[method-assign]
@@ -95,7 +98,7 @@ class BlobFileSystem(Listing, Changing, AbstractFileSystem):  # type: ignore[mis
         return str(tokenize(type(self), self.places))
 
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
-        return _made, (tuple(self.places),)
+        return _made, (tuple(self.places), dict(sorted(self._latest_versions.items())))
 
     def to_dict(self, *, include_password: bool = True) -> dict[str, Any]:
         """Return what `from_dict` makes it from; there are no secrets in it."""
@@ -288,7 +291,7 @@ def _places(found: Sequence[str | None] | None) -> Places:
     return places() if found is None else Places(*found)
 
 
-def _made(at: tuple[str | None, ...]) -> BlobFileSystem:
+def _made(at: tuple[str | None, ...], latest: dict[str, str]) -> BlobFileSystem:
     """Return the filesystem of a configuration that another process found."""
-    made: BlobFileSystem = BlobFileSystem(places=at)
+    made: BlobFileSystem = BlobFileSystem(places=at, latest=latest)
     return made

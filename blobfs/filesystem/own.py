@@ -89,7 +89,7 @@ class OwnPath:
         Raises:
             IntegrityError: if it is another one by now.
         """
-        piece = self.backend.piece(self.key, start, end, token)
+        piece = self.backend.piece(self.key, start, end)
         if token and piece.token != token:
             raise IntegrityError(
                 f"{self.name} changed while it was read: it is {piece.token}, and was {token}"

@@ -46,11 +46,10 @@ class BackendSource:
             IntegrityError: if it is gone, has another size, or is another one by now.
         """
         try:
-            piece = self.backend.piece(self.key(entry), start, end, token)
+            piece = self.backend.piece(self.key(entry), start, end)
         except FileNotFoundError as error:
             raise self._missing(entry) from error
-        if piece.size >= 0:
-            self._check_size(entry, piece.size)
+        self._check_size(entry, piece.size)
         wanted = token or ("" if is_digest(entry.digest) else entry.digest)
         if wanted and piece.token != wanted:
             raise self._changed(entry, piece.token, wanted)

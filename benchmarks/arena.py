@@ -30,7 +30,15 @@ class Arena:
             home: holds its hash cache; a new one if not given.
             options: of the store, beside where it is.
         """
+        return self._configured(peers.blobfs(*arguments), home, options)
 
+    def script(self, *arguments: str) -> Contestant:
+        """Return a program that uses blobfs; the store is called `bench`."""
+        return self._configured(arguments, None, {})
+
+    def _configured(
+        self, arguments: Sequence[str], home: str | None, options: Mapping[str, object]
+    ) -> Contestant:
         def prepared(target: Target) -> Command:
             place = home or self.workbench.new("home")
             os.makedirs(place, exist_ok=True)
@@ -39,7 +47,7 @@ class Arena:
             path = f"{place}/config.yaml"
             with open(path, "w", encoding="utf-8") as file:  # JSON is YAML
                 json.dump({"stores": {"bench": store}, "default_store": "bench"}, file)
-            command = self._command(peers.blobfs(*self._outs(arguments)), target, place)
+            command = self._command(self._outs(arguments), target, place)
             return Command(command.arguments, {**command.environment, "BLOBFS_CONFIG": path})
 
         return prepared

@@ -9,8 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.arena import Arena
 from benchmarks.harness import Table
+from benchmarks.remote import S3, Service, Services, temporary_files_in
 from benchmarks.workbench import Workbench
+from tests.servers.cache import Unavailable
 
 TABLE = pytest.StashKey[Table]()
 
@@ -78,3 +81,25 @@ def workbench(request: pytest.FixtureRequest) -> Iterator[Workbench]:
         yield Workbench(directory, request.config.getoption("bounds_rounds") or 5)
     finally:
         shutil.rmtree(directory)
+
+
+@pytest.fixture(scope="session")
+def services(workbench: Workbench) -> Iterator[Services]:
+    with temporary_files_in(workbench.directory):
+        found = Services()
+        yield found
+        found.close()
+
+
+@pytest.fixture
+def kind(request: pytest.FixtureRequest) -> type[Service]:
+    chosen: type[Service] = getattr(request, "param", S3)
+    return chosen
+
+
+@pytest.fixture
+def arena(kind: type[Service], services: Services, workbench: Workbench) -> Arena:
+    try:
+        return Arena(workbench, services.get(kind))
+    except Unavailable as missing:
+        pytest.fail(str(missing))

@@ -3,7 +3,6 @@
 import os
 import random
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
@@ -18,12 +17,9 @@ from benchmarks.remote import (
     LibHdfs,
     Oss,
     Service,
-    Services,
     WebHdfs,
-    temporary_files_in,
 )
 from benchmarks.workbench import SETTLED, Workbench, write_tree
-from tests.servers.cache import Unavailable
 
 pytestmark = pytest.mark.bounds
 
@@ -35,28 +31,6 @@ MANY, SMALL = 10_000, 4096
 FEW, MEDIUM = 1000, 10_000
 LARGE_MEMORY = {"S3": 250, "Azure": 250, "OSS": 300, "HDFS": 300}
 """Megabytes at most while a large file is moved, on each service."""
-
-
-@pytest.fixture(scope="session")
-def services(workbench: Workbench) -> Iterator[Services]:
-    with temporary_files_in(workbench.directory):
-        found = Services()
-        yield found
-        found.close()
-
-
-@pytest.fixture
-def kind(request: pytest.FixtureRequest) -> type[Service]:
-    chosen: type[Service] = getattr(request, "param", S3)
-    return chosen
-
-
-@pytest.fixture
-def arena(kind: type[Service], services: Services, workbench: Workbench) -> Arena:
-    try:
-        return Arena(workbench, services.get(kind))
-    except Unavailable as missing:
-        pytest.fail(str(missing))
 
 
 def on(*kinds: type[Service]) -> pytest.MarkDecorator:

@@ -55,11 +55,12 @@ class ReadFile(AbstractBufferedFile):  # type: ignore[misc] # fsspec has no type
     def read(self, length: int | None = -1) -> bytes:
         """Return `length` bytes, fewer where the file ends; all that are left if negative."""
         wanted = -1 if length is None else length
-        everything = wanted < 0 or wanted >= self.size > 0
-        if self.tell() or self.closed or not everything:
+        start = self.tell()
+        end = self.size if wanted < 0 else min(start + wanted, self.size)
+        if self.closed or (end - start <= self.blocksize and (start, end) != (0, self.size)):
             return bytes(super().read(wanted))
-        data = self._located.read()
-        self.seek(len(data))
+        data = self._fetch_range(start, end)  # nothing is read ahead, nor copied, for it
+        self.seek(start + len(data))
         return data
 
     def _fetch_range(self, start: int, end: int) -> bytes:

@@ -11,7 +11,7 @@ from fsspec import AbstractFileSystem
 
 import blobfs
 from blobfs import AccessError, ArtifactNotFoundError, IntegrityError
-from tests.places import Place, hex_of, write_tree
+from tests.places import Place, content, hex_of, write_tree
 
 NAME = "kept"
 
@@ -161,6 +161,21 @@ class UrlTests:
         fs.rm("kept/mine", recursive=True)
         assert place.keys("mine") == set()
         assert not fs.exists("kept/mine")
+
+    def test_trees_are_put_and_got(
+        self, fs: AbstractFileSystem, place: Place, tree: Path, tmp_path: Path
+    ) -> None:
+        blobfs.upload(tree, store=NAME, name="n")
+        fs.get("kept/n:1", tmp_path / "got", recursive=True)
+        assert content(tmp_path / "got") == content(tree)
+        fs.put(tree / "sub", "kept/mine/", recursive=True)
+        assert place.keys("mine") == {
+            "mine/sub/b.txt",
+            "mine/sub/empty",
+            "mine/sub/deep/é ü.bin",
+        }
+        fs.get("kept/mine/sub", tmp_path / "back", recursive=True)
+        assert content(tmp_path / "back") == content(tree / "sub")
 
     def test_what_must_not_be_there_is_not_overwritten(
         self, fs: AbstractFileSystem, place: Place

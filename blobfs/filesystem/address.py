@@ -38,7 +38,7 @@ def address_of(path: str) -> Address:
     return Address(ref.store, ref, ref.path)
 
 
-def spelled(path: Any) -> str:  # noqa: ANN401 - text, or anything with a path
+def spelled(path: Any) -> str:
     """Return a path as it was given, without the protocol and without a `/` at its end.
 
     Raises:

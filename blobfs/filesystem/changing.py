@@ -2,8 +2,10 @@
 
 import io
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
+
+from fsspec.utils import stringify_path
 
 from blobfs.artifact.download import TRIES
 from blobfs.artifact.reading import objects_source
@@ -26,6 +28,8 @@ class Changing:
     info: Callable[[Any], Info]
     isdir: Callable[[Any], bool]
     exists: Callable[[Any], bool]
+    several: Callable[..., Iterator[Any]]
+    twin: Callable[[], "Changing"]
 
     def writing(self, path: str, mode: str, *, commits: bool) -> WriteFile:
         """Open a file to be written."""
@@ -33,18 +37,18 @@ class Changing:
             raise ValueError(f"{path}: mode {mode!r} is none of rb, wb, xb, ab")
         return WriteFile(self, self.own(path), mode, commits=commits)
 
-    def pipe_file(self, path: Any, value: Any, mode: str = "overwrite", **_: Any) -> None:  # noqa: ANN401 - fsspec's
+    def pipe_file(self, path: Any, value: Any, mode: str = "overwrite", **_: Any) -> None:
         """Put bytes in one place; `create`: nothing may be there."""
         view = memoryview(value).cast("B")
         self.own(path).write(io.BytesIO(view), len(view), exclusive=mode == CREATE)
 
     def put_file(
         self,
-        lpath: Any,  # noqa: ANN401 - fsspec's
-        rpath: Any,  # noqa: ANN401 - fsspec's
+        lpath: Any,
+        rpath: Any,
         callback: Callback | None = None,
         mode: str = "overwrite",
-        **_: Any,  # noqa: ANN401 - fsspec's
+        **_: Any,
     ) -> None:
         """Put a local file in one place; `create`: nothing may be there."""
         callback = callback or Silent()
@@ -60,11 +64,11 @@ class Changing:
 
     def get_file(
         self,
-        rpath: Any,  # noqa: ANN401 - fsspec's
-        lpath: Any,  # noqa: ANN401 - a path, or an open file
+        rpath: Any,
+        lpath: Any,
         callback: Callback | None = None,
-        outfile: Any = None,  # noqa: ANN401 - an open file
-        **_: Any,  # noqa: ANN401 - fsspec's
+        outfile: Any = None,
+        **_: Any,
     ) -> None:
         """Bring a file to a local path, verified, and whole or not at all."""
         callback = callback or Silent()
@@ -86,7 +90,69 @@ class Changing:
             source = objects_source(located.backend, located.key, located.name, is_tree=False)
         move([entry], source, FileSink(lpath), jobs=1, callback=callback, tries=TRIES)
 
-    def cp_file(self, path1: Any, path2: Any, **_: Any) -> None:  # noqa: ANN401 - fsspec's
+    def get(
+        self,
+        rpath: Any,
+        lpath: Any,
+        recursive: bool = False,
+        callback: Callback | None = None,
+        maxdepth: int | None = None,
+        **options: Any,
+    ) -> None:
+        """Bring files to local paths, several at a time; see fsspec for what goes where."""
+        how = {"recursive": recursive, "maxdepth": maxdepth, **options}
+        self._all(self.get_file, self._pairs("get", rpath, lpath, how), 0, callback)
+
+    def put(
+        self,
+        lpath: Any,
+        rpath: Any,
+        recursive: bool = False,
+        callback: Callback | None = None,
+        maxdepth: int | None = None,
+        **options: Any,
+    ) -> None:
+        """Put local files in places, several at a time; see fsspec for what goes where."""
+        how = {"recursive": recursive, "maxdepth": maxdepth, **options}
+        self._all(self.put_file, self._pairs("put", lpath, rpath, how), 1, callback)
+
+    def _pairs(
+        self,
+        verb: str,
+        source: Any,
+        target: Any,
+        how: dict[str, Any],
+    ) -> list[tuple[Any, Any, dict[str, Any]]]:
+        """Return what fsspec would do one after the other."""
+        pairs: list[tuple[Any, Any, dict[str, Any]]] = []
+
+        def note(one: Any, other: Any, callback: object = None, **rest: Any) -> None:  # noqa: ARG001 - it takes what the other does
+            pairs.append((one, other, rest))
+
+        noting = self.twin()
+        setattr(noting, f"{verb}_file", note)
+        ends = (stringify_path(source), stringify_path(target))
+        getattr(super(Changing, noting), verb)(*ends, **how)
+        return pairs
+
+    def _all(
+        self,
+        act: Callable[..., None],
+        pairs: list[tuple[Any, Any, dict[str, Any]]],
+        remote: int,
+        callback: Callback | None,
+    ) -> None:
+        callback = callback or Silent()
+        callback.set_size(len(pairs))
+
+        def one(pair: tuple[Any, Any, dict[str, Any]]) -> None:
+            act(pair[0], pair[1], **pair[2])
+            callback.relative_update(1)
+
+        for _ in self.several(one, pairs, [pair[remote] for pair in pairs[:1]]):
+            pass
+
+    def cp_file(self, path1: Any, path2: Any, **_: Any) -> None:
         """Copy a file; inside a store of objects the store does it."""
         source, target = self.located(path1), self.own(path2)
         info = source.info()
@@ -98,7 +164,7 @@ class Changing:
             with self.open(path1, "rb") as file:  # type: ignore[attr-defined] # fsspec's
                 target.write(file, info["size"])
 
-    def rm_file(self, path: Any) -> None:  # noqa: ANN401 - fsspec's
+    def rm_file(self, path: Any) -> None:
         """Remove a file, or a directory with nothing in it.
 
         Raises:
@@ -110,7 +176,7 @@ class Changing:
         else:
             target.backend.delete(target.key)
 
-    def rm(self, path: Any, recursive: bool = False, maxdepth: int | None = None) -> None:  # noqa: ANN401 - fsspec's
+    def rm(self, path: Any, recursive: bool = False, maxdepth: int | None = None) -> None:
         """Remove files; `recursive`: directories with all that is in them."""
         found = self.expand_path(path, recursive=recursive, maxdepth=maxdepth)  # type: ignore[attr-defined] # fsspec's
         for each in found:
@@ -122,12 +188,12 @@ class Changing:
             else:
                 target.backend.delete(target.key)
 
-    def mkdir(self, path: Any, create_parents: bool = True, **_: Any) -> None:  # noqa: ANN401 - fsspec's
+    def mkdir(self, path: Any, create_parents: bool = True, **_: Any) -> None:
         """Make a directory, where the store keeps them; elsewhere files make them."""
         del create_parents
         self.makedirs(path)
 
-    def makedirs(self, path: Any, exist_ok: bool = False) -> None:  # noqa: ANN401 - fsspec's
+    def makedirs(self, path: Any, exist_ok: bool = False) -> None:
         """Make a directory and those above it, where the store keeps them."""
         name = spelled(path)
         if exist_ok and self.exists(name) and self.isdir(name):
@@ -139,7 +205,7 @@ class Changing:
             raise FileExistsError(f"{name} is there already")
         target.backend.make_directory(target.key)
 
-    def rmdir(self, path: Any) -> None:  # noqa: ANN401 - fsspec's
+    def rmdir(self, path: Any) -> None:
         """Remove a directory with nothing in it.
 
         Raises:

@@ -61,7 +61,7 @@ class BlobFileSystem(Listing, Changing, AbstractFileSystem):  # type: ignore[mis
         self,
         places: Sequence[str | None] | None = None,
         latest: Mapping[str, str] | None = None,
-        **options: Any,  # noqa: ANN401 - fsspec's own, and those to refuse
+        **options: Any,
     ) -> None:
         """Serve the stores of a configuration.
 
@@ -100,6 +100,12 @@ class BlobFileSystem(Listing, Changing, AbstractFileSystem):  # type: ignore[mis
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
         return _made, (tuple(self.places), dict(sorted(self._latest_versions.items())))
 
+    def twin(self) -> "BlobFileSystem":
+        """Return another instance that stands for the same."""
+        pins = self._latest_versions
+        made: BlobFileSystem = BlobFileSystem(self.places, pins, skip_instance_cache=True)
+        return made
+
     def to_dict(self, *, include_password: bool = True) -> dict[str, Any]:
         """Return what `from_dict` makes it from; there are no secrets in it."""
         del include_password
@@ -109,10 +115,10 @@ class BlobFileSystem(Listing, Changing, AbstractFileSystem):  # type: ignore[mis
     # ---- paths -----------------------------------------------------------------------------
 
     @classmethod
-    def _strip_protocol(cls, path: Any) -> Any:  # noqa: ANN401 - a path or a list of paths
+    def _strip_protocol(cls, path: Any) -> Any:
         return [spelled(each) for each in path] if isinstance(path, list) else spelled(path)
 
-    def pinned(self, path: Any) -> Any:  # noqa: ANN401 - as above
+    def pinned(self, path: Any) -> Any:
         """Return a path without protocol, in which `@latest` has become the version it is."""
         if isinstance(path, list):
             return [self.pinned(each) for each in path]
@@ -137,7 +143,7 @@ class BlobFileSystem(Listing, Changing, AbstractFileSystem):  # type: ignore[mis
             pinned = self._latest_versions.setdefault(key, pinned)
         return self._latest_versions[key]
 
-    def located(self, path: Any) -> ArtifactPath | OwnPath:  # noqa: ANN401 - a path
+    def located(self, path: Any) -> ArtifactPath | OwnPath:
         """Return what a path stands for; nothing but an asset and a manifest is read.
 
         Raises:
@@ -155,7 +161,7 @@ class BlobFileSystem(Listing, Changing, AbstractFileSystem):  # type: ignore[mis
             self._digests[head] = digest_of(store, address.ref)
         return ArtifactPath(name, tree_of(store, self._digests[head]), address.path)
 
-    def own(self, path: Any) -> OwnPath:  # noqa: ANN401 - a path
+    def own(self, path: Any) -> OwnPath:
         """Return a path that may be written.
 
         Raises:
@@ -181,8 +187,8 @@ class BlobFileSystem(Listing, Changing, AbstractFileSystem):  # type: ignore[mis
         block_size: int | None = None,
         autocommit: bool = True,
         cache_options: dict[str, Any] | None = None,
-        **options: Any,  # noqa: ANN401 - fsspec's
-    ) -> Any:  # noqa: ANN401 - an open file
+        **options: Any,
+    ) -> Any:
         """Open a file: `rb`, and in places of one's own `wb`, `xb`, `ab`."""
         if mode == "rb":
             options.pop("size", None)  # the manifest knows better
@@ -194,7 +200,7 @@ class BlobFileSystem(Listing, Changing, AbstractFileSystem):  # type: ignore[mis
         path: str,
         start: int | None = None,
         end: int | None = None,
-        **_: Any,  # noqa: ANN401 - fsspec's
+        **_: Any,
     ) -> bytes:
         """Return a file, verified, or the bytes from `start` to `end`, as in a slice."""
         located = self.located(path)
@@ -211,11 +217,11 @@ class BlobFileSystem(Listing, Changing, AbstractFileSystem):  # type: ignore[mis
     def cat_ranges(
         self,
         paths: list[str],
-        starts: Any,  # noqa: ANN401 - a number, or one for each path
-        ends: Any,  # noqa: ANN401 - likewise
+        starts: Any,
+        ends: Any,
         max_gap: int | None = None,
         on_error: str = "return",
-        **options: Any,  # noqa: ANN401 - fsspec's
+        **options: Any,
     ) -> list[bytes | Exception]:
         """Return a range of each path, several at a time."""
         if max_gap is not None:
@@ -248,7 +254,7 @@ class BlobFileSystem(Listing, Changing, AbstractFileSystem):  # type: ignore[mis
         if jobs == 1 or len(items) <= 1:
             yield from map(act, items)
             return
-        with ThreadPoolExecutor(min(jobs, len(items)), "blobfs-range") as pool:
+        with ThreadPoolExecutor(min(jobs, len(items)), "blobfs-files") as pool:
             yield from pool.map(act, items)
 
     # ---- what is known of a file -----------------------------------------------------------
@@ -274,7 +280,7 @@ class BlobFileSystem(Listing, Changing, AbstractFileSystem):  # type: ignore[mis
             raise NotImplementedError(f"{info['name']} is a directory, which has no time")
         return datetime.fromtimestamp(info["mtime"], UTC)
 
-    def sign(self, path: str, expiration: int = 100, **_: Any) -> str:  # noqa: ANN401 - fsspec's
+    def sign(self, path: str, expiration: int = 100, **_: Any) -> str:
         """Return a URL with which anybody may read a file for `expiration` seconds.
 
         Raises:

@@ -16,7 +16,7 @@ class Listing:
     places: Any
     pinned: Callable[[Any], Any]
 
-    def info(self, path: Any, **_: Any) -> Info:  # noqa: ANN401 - fsspec's
+    def info(self, path: Any, **_: Any) -> Info:
         """Return what is known of a file or directory.
 
         Raises:
@@ -27,7 +27,7 @@ class Listing:
             return {"name": "", "size": 0, "type": "directory"}
         return self.located(name).info()
 
-    def ls(self, path: Any, detail: bool = True, **_: Any) -> list[Any]:  # noqa: ANN401 - fsspec's
+    def ls(self, path: Any, detail: bool = True, **_: Any) -> list[Any]:
         """Return what is directly in a directory; above the stores, the stores."""
         name = spelled(path)
         if name:
@@ -37,7 +37,7 @@ class Listing:
             found = [{"name": each, "size": 0, "type": "directory"} for each in names]
         return found if detail else [info["name"] for info in found]
 
-    def exists(self, path: Any, **_: Any) -> bool:  # noqa: ANN401 - fsspec's
+    def exists(self, path: Any, **_: Any) -> bool:
         """Whether something is there.
 
         Raises:
@@ -49,15 +49,15 @@ class Listing:
             return False
         return True
 
-    def isdir(self, path: Any) -> bool:  # noqa: ANN401 - fsspec's
+    def isdir(self, path: Any) -> bool:
         """Whether a directory is there; as `exists`."""
         return self._type(path) == "directory"
 
-    def isfile(self, path: Any) -> bool:  # noqa: ANN401 - fsspec's
+    def isfile(self, path: Any) -> bool:
         """Whether a file is there; as `exists`."""
         return self._type(path) == "file"
 
-    def _type(self, path: Any) -> str | None:  # noqa: ANN401 - fsspec's
+    def _type(self, path: Any) -> str | None:
         try:
             return str(self.info(path)["type"])
         except FileNotFoundError:
@@ -65,12 +65,12 @@ class Listing:
 
     def find(
         self,
-        path: Any,  # noqa: ANN401 - fsspec's
+        path: Any,
         maxdepth: int | None = None,
         withdirs: bool = False,
         detail: bool = False,
-        **options: Any,  # noqa: ANN401 - fsspec's
-    ) -> Any:  # noqa: ANN401 - names, or names and what is known of them
+        **options: Any,
+    ) -> Any:
         """Return every file below a directory: of an artifact, from its manifest alone."""
         name = spelled(path)
         if not name or withdirs or maxdepth is not None:
@@ -91,7 +91,7 @@ class Listing:
         maxdepth: int | None,
         *,
         withdirs: bool,
-        **options: Any,  # noqa: ANN401 - fsspec's
+        **options: Any,
     ) -> dict[str, Info]:
         found: dict[str, Info] = {}
         if withdirs and name and self.isdir(name):
@@ -104,9 +104,9 @@ class Listing:
 
     def walk(
         self,
-        path: Any,  # noqa: ANN401 - fsspec's
+        path: Any,
         maxdepth: int | None = None,
-        **options: Any,  # noqa: ANN401 - fsspec's
+        **options: Any,
     ) -> Iterator[Any]:
         """Yield directories, what is in them, and so on, as `os.walk` does."""
         given = self._as_given(path)
@@ -116,7 +116,7 @@ class Listing:
                     info["name"] = given(info["name"])
             yield given(above), directories, files
 
-    def glob(self, path: Any, maxdepth: int | None = None, **options: Any) -> Any:  # noqa: ANN401 - fsspec's
+    def glob(self, path: Any, maxdepth: int | None = None, **options: Any) -> Any:
         """Return what matches a pattern."""
         given = self._as_given(path)
         found = super().glob(path, maxdepth, **options)  # type: ignore[misc] # fsspec's
@@ -124,7 +124,7 @@ class Listing:
             return [given(name) for name in found]
         return {given(name): info | {"name": given(name)} for name, info in found.items()}
 
-    def _as_given(self, path: Any) -> Callable[[str], str]:  # noqa: ANN401 - fsspec's
+    def _as_given(self, path: Any) -> Callable[[str], str]:
         """Return what puts the name of an artifact back as it was spelled."""
         name, pinned = spelled(path), self.pinned(path)
         if name == pinned:
@@ -134,12 +134,12 @@ class Listing:
 
     def du(
         self,
-        path: Any,  # noqa: ANN401 - fsspec's
+        path: Any,
         total: bool = True,
         maxdepth: int | None = None,
         withdirs: bool = False,
-        **options: Any,  # noqa: ANN401 - fsspec's
-    ) -> Any:  # noqa: ANN401 - a number, or one for each file
+        **options: Any,
+    ) -> Any:
         """Return the bytes below a path, from one listing."""
         found = self.find(path, maxdepth, withdirs, detail=True, **options)
         sizes = {name: info["size"] for name, info in found.items()}

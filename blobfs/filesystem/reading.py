@@ -31,7 +31,7 @@ class ReadFile(AbstractBufferedFile):  # type: ignore[misc] # fsspec has no type
         located: ArtifactPath | OwnPath,
         block_size: int | None,
         cache_options: dict[str, Any] | None,
-        **options: Any,  # noqa: ANN401 - `cache_type`, and what else fsspec takes
+        **options: Any,
     ) -> None:
         """Open what `located` stands for; options are fsspec's."""
         self._located = located

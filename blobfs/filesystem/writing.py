@@ -64,7 +64,7 @@ class WriteFile(io.BufferedIOBase):
         self._file.truncate(size)
         return self._file.tell() if size is None else size
 
-    def write(self, data: Any, /) -> int:  # noqa: ANN401 - any buffer
+    def write(self, data: Any, /) -> int:
         """Write bytes."""
         return self._file.write(memoryview(data).cast("B"))
 

@@ -1,7 +1,8 @@
 """A published tree that every reader finds something in, in a named store of each kind."""
 
 import gzip
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,7 +10,7 @@ import pytest
 import yaml
 
 import blobfs
-from tests.places import Place, local_place
+from tests.places import Place, local_place, write_tree
 from tests.remote import azure_place, s3_place
 
 NAMES = [f"name {n}" for n in range(40)]
@@ -45,31 +46,38 @@ class Published(NamedTuple):
         """The URL of a place that is in no artifact."""
         return f"blobfs://{self.name}/{path}"
 
-    def publish(self, text: str, name: str) -> Path:
-        """Publish the next version of a tree with one file, `t.csv`; return its directory."""
-        source = self.config.parent / name
-        source.mkdir(exist_ok=True)
-        (source / "t.csv").write_text(text)
-        blobfs.upload(source, name=name, store=self.name, hash_cache=False)
-        return source
+    def publish(self, name: str, ages: Sequence[int]) -> None:
+        """Publish the next version of an artifact: a table of one column, in two formats."""
+        import pandas as pd
 
+        table = pd.DataFrame({"age": ages})
+        source = write_tree(self.config.parent / name, {})
+        table.to_csv(source / "t.csv", index=False)
+        table.to_parquet(source / "t.parquet", row_group_size=len(ages) // 2)
+        blobfs.upload(source, name=name, store=self.name, hash_cache=False)
+
+
+ALL = ("local", "s3", "azure")
+"""What every reader is tried on."""
 
 KINDS: dict[str, tuple[str, str, Callable[..., Place]]] = {
     "local": ("local", "tmp_path_factory", local_place),
     "s3": ("s3", "versitygw", s3_place),
+    "s3-fsspec": ("s3", "versitygw", partial(s3_place, transport="fsspec")),
     "azure": ("azure_blob", "azurite", azure_place),
+    "azure-fsspec": ("azure_blob", "azurite", partial(azure_place, transport="fsspec")),
 }
 """By name: the type of store, the fixture that it takes, and what makes its place."""
 
 
 def kinds(*named: str) -> list[object]:
-    """Return stores to be `published` in, as parameters of a test; none named: all.
+    """Return stores to be `published` in, as parameters of a test; none named: `ALL`.
 
     The local one needs nothing, and is tested wherever anything is.
     """
     return [
         pytest.param(kind, marks=() if kind == "local" else pytest.mark.store(KINDS[kind][0]))
-        for kind in named or KINDS
+        for kind in named or ALL
     ]
 
 

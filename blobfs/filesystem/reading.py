@@ -12,9 +12,6 @@ from blobfs.filesystem.own import OwnPath
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
 
-BLOCK_SIZE = 4 << 20
-"""Bytes that are read ahead."""
-
 
 class ReadFile(AbstractBufferedFile):  # type: ignore[misc] # fsspec has no types
     """A file that is read.
@@ -23,13 +20,11 @@ class ReadFile(AbstractBufferedFile):  # type: ignore[misc] # fsspec has no type
     reader of single ranges is told if the object became another one meanwhile.
     """
 
-    DEFAULT_BLOCK_SIZE = BLOCK_SIZE
-
     def __init__(
         self,
         filesystem: "AbstractFileSystem",
         located: ArtifactPath | OwnPath,
-        block_size: int | None,
+        block_size: int | str | None,
         cache_options: dict[str, Any] | None,
         **options: Any,  # noqa: ANN401 - `cache_type`, and what else fsspec takes
     ) -> None:
@@ -45,7 +40,7 @@ class ReadFile(AbstractBufferedFile):  # type: ignore[misc] # fsspec has no type
             filesystem,
             located.name,
             "rb",
-            block_size or "default",
+            located.read_ahead if block_size in (None, "default") else block_size,
             cache_options=cache_options,
             size=info["size"],
             **options,

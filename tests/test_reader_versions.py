@@ -3,12 +3,12 @@
 import uuid
 from pathlib import Path
 
-import dask
 import dask.bag
 import dask.dataframe
 import fsspec
 import pandas as pd
 import pytest
+from dask.base import compute
 from fsspec.generic import GenericFileSystem, rsync
 from fsspec.implementations.dirfs import DirFileSystem
 from upath import UPath
@@ -90,7 +90,7 @@ def test_dask_computes_it_in_other_processes_too(published: Published, latest: L
     csv = dask.dataframe.read_csv(f"{url}/t.csv", blocksize=200)["age"]
     parquet = dask.dataframe.read_parquet(f"{url}/t.parquet", split_row_groups=True)["age"]
     published.publish(name, SECOND)
-    found = dask.compute(csv, parquet, scheduler="processes", num_workers=1)
+    found = compute(csv, parquet, scheduler="processes", num_workers=1)
     assert [series.tolist() for series in found] == [FIRST, FIRST]
 
 

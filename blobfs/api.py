@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import quote
 
 from blobfs.artifact.local import UseCache, plan_path, upload_path
 from blobfs.artifact.value import Artifact, Options, UploadPlan
@@ -292,6 +293,9 @@ def materialize(
 def native_url(ref: str, *, store: StoreLike = None, library: Library = "fsspec") -> str:
     """Return the storage's own URL of what a ref names, for programs that do not ask fsspec.
 
+    Paths stand in it as they are; only `file://` is percent-encoded where its reader decodes
+    it, as object_store does and fsspec does not.
+
     Args:
         ref: what it names.
         store: where.
@@ -310,9 +314,9 @@ def native_url(ref: str, *, store: StoreLike = None, library: Library = "fsspec"
         check_plain(found)
         root = opened.location.handle(opened.layout.root(header))
         url = f"{root}/{found.path}" if found.path else root
-    if library == "object_store":
-        url = _without_account(url)
-    return url if is_url(url) else f"file://{url}"
+    if is_url(url):
+        return _without_account(url) if library == "object_store" else url
+    return f"file://{quote(url)}" if library == "object_store" else f"file://{url}"
 
 
 def storage_options(

@@ -32,6 +32,8 @@ def test_fsspec_reads_what_was_published(
         assert file.read() == b"same"
 
 
+ODD = "a%20b #é"
+
 OF_RUST = ("s3", "azure", "gen2")
 
 
@@ -79,16 +81,20 @@ def test_polars_reads_with_a_profile(
 def _read_by_polars(place: Place, directory: Path) -> None:
     """Publish two parquet files and read them with what is told of them."""
     source = write_tree(directory / "source", {})
-    for number in range(2):
-        pyarrow.parquet.write_table(pa.table({"x": [number, 7]}), source / f"{number}.parquet")
+    for number, name in enumerate(("0", "1", ODD, ODD.replace("%20", " "))):
+        path = source / f"{name}.parquet"
+        pyarrow.parquet.write_table(pa.table({"x": [number, 7]}), path)
     blobfs.upload(source, store=place.config, name="n")
     url = blobfs.native_url("n:1", store=place.config, library="object_store")
+    odd = blobfs.native_url(f"n:1/{ODD}.parquet", store=place.config, library="object_store")
     options = blobfs.storage_options("n:1", store=place.config, library="object_store")
     assert all(isinstance(value, str) for value in options.values())
     found = pl.scan_parquet(f"{url}/1.parquet", storage_options=options).collect()
     assert found["x"].to_list() == [1, 7]
+    found = pl.scan_parquet(odd, storage_options=options).collect()
+    assert found["x"].to_list() == [2, 7]
     found = pl.scan_parquet(f"{url}/*.parquet", storage_options=options).collect()
-    assert found["x"].sum() == 15
+    assert found["x"].sum() == 34
 
 
 S3 = {"bucket": "b", "endpoint_url": "http://127.0.0.1:1", "region_name": "r"}

@@ -166,8 +166,9 @@ def test_a_cache_on_disk_serves_pandas_and_directories(
         found = pd.read_csv(f"simplecache::{published.url('t.csv')}", storage_options=options)
         assert len(found) == 40
     files = fsspec.open_files(f"simplecache::{published.url('parts/*.parquet')}", **options)
-    with files as opened:
-        assert [file.read(4) for file in opened] == [b"PAR1", b"PAR1"]
+    for each in files:
+        with each as file:
+            assert file.read(4) == b"PAR1"
     assert len(list(tmp_path.iterdir())) == 3
 
 

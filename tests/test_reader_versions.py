@@ -1,6 +1,8 @@
 """Who reads a version reads it to the end, and no cache ever gives one for another."""
 
+import pickle
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 
 import dask.bag
@@ -37,6 +39,16 @@ def ages(text: bytes) -> list[int]:
     return [int(line) for line in text.split()[1:]]
 
 
+def _pickled(filesystem: BlobFileSystem) -> BlobFileSystem:
+    again: BlobFileSystem = pickle.loads(pickle.dumps(filesystem))  # noqa: S301 - our own
+    return again
+
+
+def _by_json(filesystem: BlobFileSystem) -> BlobFileSystem:
+    again: BlobFileSystem = fsspec.AbstractFileSystem.from_json(filesystem.to_json())
+    return again
+
+
 # ---- a new version while the old one is read -----------------------------------------------
 
 
@@ -67,6 +79,22 @@ def test_latest_is_looked_up_once_for_a_filesystem(
     newer = BlobFileSystem(skip_instance_cache=True)
     assert ages(newer.cat_file(f"{url}/t.csv")) == SECOND
     assert ages(newer.cat_file(published.url("t.csv", of=f"{name}:1"))) == FIRST
+
+
+@pytest.mark.parametrize("passed_on", [_pickled, _by_json])
+def test_a_filesystem_that_is_passed_on_keeps_the_version(
+    published: Published, latest: Latest, passed_on: Callable[[BlobFileSystem], BlobFileSystem]
+) -> None:
+    name, url = latest
+    first = BlobFileSystem(skip_instance_cache=True)
+    assert ages(first.cat_file(f"{url}/t.csv")) == FIRST
+    published.publish(name, SECOND)
+    second = BlobFileSystem(skip_instance_cache=True)
+    assert ages(second.cat_file(f"{url}/t.csv")) == SECOND
+    for filesystem, wanted in ((first, FIRST), (second, SECOND), (first, FIRST)):
+        same = passed_on(filesystem)
+        assert same == filesystem
+        assert ages(same.cat_file(f"{url}/t.csv")) == wanted
 
 
 def test_dask_computes_the_version_that_it_began_with(

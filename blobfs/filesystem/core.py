@@ -47,8 +47,8 @@ class BlobFileSystem(Listing, Changing, AbstractFileSystem):  # type: ignore[mis
     Paths are raw. It takes no options: what a store needs stands in its configuration. It is
     pickled as where that lies, and who opens it elsewhere looks secrets up there.
 
-    `@latest` is looked up once for an instance: who wants to see a newer version makes a new
-    one (`skip_instance_cache=True`).
+    `@latest` is looked up once for an instance, and stays what it is in its copies elsewhere:
+    who wants to see a newer version makes a new one (`skip_instance_cache=True`).
     """
 
     protocol = "blobfs"
@@ -59,12 +59,14 @@ class BlobFileSystem(Listing, Changing, AbstractFileSystem):  # type: ignore[mis
     def __init__(
         self,
         places: Sequence[str | None] | None = None,
+        latest: Sequence[tuple[str, str]] = (),
         **options: Any,  # noqa: ANN401 - fsspec's own, and those to refuse
     ) -> None:
         """Serve the stores of a configuration.
 
         Args:
             places: where it lies, as another process found it; None: where it is found here.
+            latest: what another process found `@latest` to be.
             options: fsspec's own.
 
         Raises:
@@ -78,7 +80,7 @@ class BlobFileSystem(Listing, Changing, AbstractFileSystem):  # type: ignore[mis
         super().__init__(**options)
         self.places = _places(places)
         self._digests: dict[str, str] = {}
-        self._latest_versions: dict[str, str] = {}
+        self._latest_versions = dict(latest)
         # fsspec has this as a class method, and others ask an instance for it: what they get
         # is passed on to caches and to other processes, so it names a version.
         self._strip_protocol = self.pinned  # type: ignore[method-assign]
@@ -95,13 +97,19 @@ class BlobFileSystem(Listing, Changing, AbstractFileSystem):  # type: ignore[mis
         return str(tokenize(type(self), self.places))
 
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
-        return _made, (tuple(self.places),)
+        return _made, (tuple(self.places), self._pins)
+
+    @property
+    def _pins(self) -> tuple[tuple[str, str], ...]:
+        """Return what `@latest` was found to be, so that it can be passed on."""
+        return tuple(sorted(self._latest_versions.items()))
 
     def to_dict(self, *, include_password: bool = True) -> dict[str, Any]:
         """Return what `from_dict` makes it from; there are no secrets in it."""
         del include_password
         kind = f"{type(self).__module__}:{type(self).__name__}"
-        return {"cls": kind, "protocol": self.protocol, "args": (), "places": [*self.places]}
+        where = {"places": [*self.places], "latest": [*map(list, self._pins)]}
+        return {"cls": kind, "protocol": self.protocol, "args": (), **where}
 
     # ---- paths -----------------------------------------------------------------------------
 
@@ -288,7 +296,7 @@ def _places(found: Sequence[str | None] | None) -> Places:
     return places() if found is None else Places(*found)
 
 
-def _made(at: tuple[str | None, ...]) -> BlobFileSystem:
+def _made(at: tuple[str | None, ...], latest: tuple[tuple[str, str], ...]) -> BlobFileSystem:
     """Return the filesystem of a configuration that another process found."""
-    made: BlobFileSystem = BlobFileSystem(places=at)
+    made: BlobFileSystem = BlobFileSystem(places=at, latest=latest)
     return made

@@ -92,6 +92,7 @@ def test_a_coroutine_reads(published: Published, text: bytes) -> None:
 
     assert asyncio.run(main()) == text
     assert asyncio.run(main()) == text  # another event loop
+    assert fsspec.open(published.url("t.csv")).open().read() == text  # and none
 
 
 @pytest.mark.parametrize("held", kinds(*ALL, "s3-fsspec", "azure-fsspec"), indirect=True)

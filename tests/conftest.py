@@ -16,7 +16,7 @@ from tests.places import PLACES, Place, write_tree
 
 pytest.register_assert_rewrite("tests.conformance", "tests.url_conformance")
 
-pytest_plugins = ("tests.servers.fixtures",)
+pytest_plugins = ("tests.servers.fixtures", "tests.published")
 
 # A deadline is a timed assertion, and machines differ.
 settings.register_profile("blobfs", deadline=None)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from blobfs.backend.azure_error import FORBIDDEN, meaning
-from blobfs.backend.base import Object
+from blobfs.backend.base import Backend, Object
 from blobfs.backend.obstore import ObstoreBackend
 
 
@@ -17,6 +17,7 @@ class AzureObstoreBackend(ObstoreBackend):
 
     forbidden = FORBIDDEN
     continues_listings = False
+    read_ahead = Backend.read_ahead
     public = False
     """Whether it is asked without a name."""
 

@@ -95,6 +95,10 @@ class Backend(ABC):
     range_size: int = 16 << 20
     """Bytes of a large object that are asked for at a time."""
 
+    read_ahead: int = 5 << 20
+    """Bytes that an open file asks for beyond what is read: as many as the fsspec driver of the
+    storage does, so that nobody who reads a file needs more requests here."""
+
     creates_exclusively: bool = True
     """Whether `create` may be believed at all; learnt with the store's `format.json` if so."""
 

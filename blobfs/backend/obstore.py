@@ -44,6 +44,7 @@ class ObstoreBackend(Backend):
     checks_copies = False
     continues_listings = True
     jobs = 32
+    read_ahead = 50 << 20
 
     used_in: ClassVar[int | None] = None
     """Of the process whose threads its runtime has; they are gone in a child."""
@@ -78,6 +79,8 @@ class ObstoreBackend(Backend):
         self._advice = advice
         self._other_opening = other
         self._copies = copies
+        self._longer: dict[int, ObjectStore] = {}
+        """By how many times as long their requests may take."""
         with self._telling("opening", ""):
             self._store = opening(REQUEST, 0)
 
@@ -100,7 +103,8 @@ class ObstoreBackend(Backend):
             return b""
         try:
             with self._telling("reading", key) as path:
-                return memoryview(obstore.get_range(self._store, path, start=start, end=end))
+                store = self._fetching(end - start)
+                return memoryview(obstore.get_range(store, path, start=start, end=end))
         except _PastEndError:
             return b""
 
@@ -109,7 +113,7 @@ class ObstoreBackend(Backend):
 
         with self._telling("reading", key) as path:
             options: Any = {"range": (start, end)}
-            answer = obstore.get(self._store, path, options=options)
+            answer = obstore.get(self._fetching(end - start), path, options=options)
             found = self._object(answer.meta)
             return Piece(memoryview(answer.bytes()), found.size, found.token)
 
@@ -204,6 +208,15 @@ class ObstoreBackend(Backend):
         with self._telling("signing", key) as path:
             signing: Any = self._store  # S3 and Azure both do
             return str(obstore.sign(signing, "GET", path, timedelta(seconds=seconds)))
+
+    def _fetching(self, size: int) -> "ObjectStore":
+        """Return the storage with as much time as so many bytes may take."""
+        if size <= REQUEST * SLOWEST:
+            return self._store
+        longer = -(-size // (REQUEST * SLOWEST))
+        if longer not in self._longer:
+            self._longer[longer] = self._opening(REQUEST * longer, 0)
+        return self._longer[longer]
 
     @property
     def _other(self) -> Backend:

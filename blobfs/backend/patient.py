@@ -37,7 +37,7 @@ PAGE = 1000
 _FLAGS = (
     *("renames_directories", "loses_answers", "forbidden", "checks_copies"),
     *("creates_exclusively", "continues_listings", "survives_forks"),
-    *("keeps_directories", "jobs", "range_size"),
+    *("keeps_directories", "jobs", "range_size", "read_ahead"),
 )
 
 T = TypeVar("T")

@@ -50,6 +50,7 @@ class S3Backend(FsspecBackend):
     checks_copies = False
     continues_listings = True
     jobs = 16  # more threads only wait for the one of the loop
+    read_ahead = 50 << 20
 
     def __init__(
         self,

@@ -14,13 +14,16 @@ from blobfs.digest import PREFIX, is_digest
 from blobfs.errors import ArtifactNotFoundError
 from blobfs.manifest import Entry
 from blobfs.store import Store
-from blobfs.transfer import SMALL
 
 Info = dict[str, Any]
 """What fsspec tells of a file or directory."""
 
+WHOLE = 64 << 20
+"""Bytes up to which a file that is read whole is fetched by one request; larger ones come by
+several at a time."""
+
 PART_SIZE = 4 << 20
-"""Bytes of a large file that are hashed at a time."""
+"""Bytes of a larger file that are hashed at a time."""
 
 
 class Tree:
@@ -151,10 +154,12 @@ class ArtifactPath:
         """
         entry, source = self.file(), self.tree.source
         for left in reversed(range(TRIES)):
-            if entry.size <= SMALL:
-                data = source.read(entry)
-            else:
+            if entry.size > WHOLE:
                 data = b"".join(source.parts(entry, PART_SIZE))
+            elif entry.size:
+                data = bytes(source.piece(entry, 0, entry.size).data)
+            else:
+                data = source.read(entry)
             if not is_digest(entry.digest) or PREFIX + sha256(data).hexdigest() == entry.digest:
                 return data
             if not left:
@@ -172,6 +177,11 @@ class ArtifactPath:
     def mismatch(self) -> Exception:
         """Return what to raise when all bytes together did not have the digest."""
         return self.tree.source.mismatch(self.file())
+
+    @property
+    def read_ahead(self) -> int:
+        """Return how many bytes an open file asks for beyond what is read."""
+        return self.tree.source.backend.read_ahead
 
     @property
     def digest(self) -> str | None:

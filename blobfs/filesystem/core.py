@@ -1,6 +1,6 @@
 """The filesystem: paths become artifacts or places of the user's own, and are asked."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
@@ -48,8 +48,8 @@ class BlobFileSystem(Listing, Changing, AbstractFileSystem):  # type: ignore[mis
     pickled as where that lies, and who opens it elsewhere looks secrets up there; what
     `@latest` was goes with it.
 
-    `@latest` is looked up once for an instance: who wants to see a newer version makes a new
-    one (`skip_instance_cache=True`).
+    `@latest` is looked up once for an instance, and stays what it is in its copies elsewhere:
+    who wants to see a newer version makes a new one (`skip_instance_cache=True`).
     """
 
     protocol = "blobfs"
@@ -60,14 +60,14 @@ class BlobFileSystem(Listing, Changing, AbstractFileSystem):  # type: ignore[mis
     def __init__(
         self,
         places: Sequence[str | None] | None = None,
-        latest: Mapping[str, str] | None = None,
+        latest: Sequence[tuple[str, str]] = (),
         **options: Any,
     ) -> None:
         """Serve the stores of a configuration.
 
         Args:
             places: where it lies, as another process found it; None: where it is found here.
-            latest: what `@latest` was there, by `<store>/<name>@latest`.
+            latest: what another process found `@latest` to be.
             options: fsspec's own.
 
         Raises:
@@ -81,7 +81,7 @@ class BlobFileSystem(Listing, Changing, AbstractFileSystem):  # type: ignore[mis
         super().__init__(**options)
         self.places = _places(places)
         self._digests: dict[str, str] = {}
-        self._latest_versions = dict(latest or {})
+        self._latest_versions = dict(latest)
         # fsspec has this as a class method, and others ask an instance for it: what they get
         # is passed on to caches and to other processes, so it names a version.
         self._strip_protocol = self.pinned  # type: ignore[method-assign]
@@ -98,19 +98,24 @@ class BlobFileSystem(Listing, Changing, AbstractFileSystem):  # type: ignore[mis
         return str(tokenize(type(self), self.places))
 
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
-        return _made, (tuple(self.places), dict(sorted(self._latest_versions.items())))
+        return _made, (tuple(self.places), self._pins)
+
+    @property
+    def _pins(self) -> tuple[tuple[str, str], ...]:
+        """Return what `@latest` was found to be, so that it can be passed on."""
+        return tuple(sorted(self._latest_versions.items()))
 
     def twin(self) -> "BlobFileSystem":
         """Return another instance that stands for the same."""
-        pins = self._latest_versions
-        made: BlobFileSystem = BlobFileSystem(self.places, pins, skip_instance_cache=True)
+        made: BlobFileSystem = BlobFileSystem(self.places, self._pins, skip_instance_cache=True)
         return made
 
     def to_dict(self, *, include_password: bool = True) -> dict[str, Any]:
         """Return what `from_dict` makes it from; there are no secrets in it."""
         del include_password
         kind = f"{type(self).__module__}:{type(self).__name__}"
-        return {"cls": kind, "protocol": self.protocol, "args": (), "places": [*self.places]}
+        where = {"places": [*self.places], "latest": [*map(list, self._pins)]}
+        return {"cls": kind, "protocol": self.protocol, "args": (), **where}
 
     # ---- paths -----------------------------------------------------------------------------
 
@@ -297,7 +302,7 @@ def _places(found: Sequence[str | None] | None) -> Places:
     return places() if found is None else Places(*found)
 
 
-def _made(at: tuple[str | None, ...], latest: dict[str, str]) -> BlobFileSystem:
+def _made(at: tuple[str | None, ...], latest: tuple[tuple[str, str], ...]) -> BlobFileSystem:
     """Return the filesystem of a configuration that another process found."""
     made: BlobFileSystem = BlobFileSystem(places=at, latest=latest)
     return made

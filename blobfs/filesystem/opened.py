@@ -20,19 +20,19 @@ MOST_ENTRIES = 2_000_000
 T = TypeVar("T")
 
 _stores: dict[Hashable, Store] = {}
-_trees: OrderedDict[tuple[str, str], Tree] = OrderedDict()
+_trees: OrderedDict[tuple[str, str, int], Tree] = OrderedDict()
 _locks: dict[Hashable, Lock] = {}
 
 
 def store_called(name: str, at: Places) -> Store:
     """Return the store that a configuration calls so."""
-    key = name, at
+    key = name, at, os.getpid()
     return _once(key, lambda: _stores.get(key), lambda: _kept(key, open_store(name, at)))
 
 
 def tree_of(store: Store, digest: str) -> Tree:
     """Return the files of an artifact; its manifest is read once."""
-    key = store.location.url, digest
+    key = store.location.url, digest, os.getpid()
     return _once(key, lambda: _found(key), lambda: _remembered(key, Tree(store, digest)))
 
 
@@ -49,14 +49,14 @@ def _kept(key: Hashable, store: Store) -> Store:
     return _stores.setdefault(key, store)
 
 
-def _found(key: tuple[str, str]) -> Tree | None:
+def _found(key: tuple[str, str, int]) -> Tree | None:
     tree = _trees.get(key)
     if tree is not None:
         _trees.move_to_end(key)
     return tree
 
 
-def _remembered(key: tuple[str, str], tree: Tree) -> Tree:
+def _remembered(key: tuple[str, str, int], tree: Tree) -> Tree:
     _trees[key] = tree
     while len(_trees) > 1 and sum(len(kept) for kept in _trees.values()) > MOST_ENTRIES:
         _trees.popitem(last=False)
@@ -64,6 +64,7 @@ def _remembered(key: tuple[str, str], tree: Tree) -> Tree:
 
 
 # A lock that another thread held when this process was forked is never let go of in the child.
-# The stores stay: those that survive no fork say so when they are asked.
+# What the parent opened stays, since taking it down may hang, and is not looked at: a child
+# opens its own, and what survives no fork says so then.
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_locks.clear)

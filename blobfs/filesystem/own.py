@@ -96,6 +96,11 @@ class OwnPath:
             )
         return piece
 
+    @property
+    def read_ahead(self) -> int:
+        """Return how many bytes an open file asks for beyond what is read."""
+        return self.backend.read_ahead
+
     digest = None
 
     def mismatch(self) -> Exception:

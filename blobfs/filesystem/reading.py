@@ -12,8 +12,12 @@ from blobfs.filesystem.own import OwnPath
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
 
-BLOCK_SIZE = 4 << 20
-"""Bytes that are read ahead."""
+
+AT_A_JUMP = 4 << 20
+"""Bytes at most that are read ahead after a jump into a file: perhaps no more is wanted."""
+
+AT_THE_START = 64 << 10
+"""Bytes from the start of a file within which a reader probably goes on to read it."""
 
 
 class ReadFile(AbstractBufferedFile):  # type: ignore[misc] # fsspec has no types
@@ -23,19 +27,18 @@ class ReadFile(AbstractBufferedFile):  # type: ignore[misc] # fsspec has no type
     reader of single ranges is told if the object became another one meanwhile.
     """
 
-    DEFAULT_BLOCK_SIZE = BLOCK_SIZE
-
     def __init__(
         self,
         filesystem: "AbstractFileSystem",
         located: ArtifactPath | OwnPath,
-        block_size: int | None,
+        block_size: int | str | None,
         cache_options: dict[str, Any] | None,
         **options: Any,
     ) -> None:
         """Open what `located` stands for; options are fsspec's."""
         self._located = located
         self._token = ""
+        self._stood = 0
         self._hashed: int | None = 0
         self._hasher = sha256()
         info = located.info()
@@ -45,12 +48,13 @@ class ReadFile(AbstractBufferedFile):  # type: ignore[misc] # fsspec has no type
             filesystem,
             located.name,
             "rb",
-            block_size or "default",
+            located.read_ahead if block_size in (None, "default") else block_size,
             cache_options=cache_options,
             size=info["size"],
             **options,
         )
         self._details = info
+        self._adapts = block_size in (None, "default") and self.cache.name == "readahead"
 
     def read(self, length: int | None = -1) -> bytes:
         """Return `length` bytes, fewer where the file ends; all that are left if negative."""
@@ -58,9 +62,15 @@ class ReadFile(AbstractBufferedFile):  # type: ignore[misc] # fsspec has no type
         start = self.tell()
         end = self.size if wanted < 0 else min(start + wanted, self.size)
         if self.closed or (end - start <= self.blocksize and (start, end) != (0, self.size)):
-            return bytes(super().read(wanted))
-        data = self._fetch_range(start, end)  # nothing is read ahead, nor copied, for it
-        self.seek(start + len(data))
+            if self._adapts and not self.closed:
+                goes_on = start <= AT_THE_START or start == self._stood
+                ahead = self.blocksize if goes_on else min(self.blocksize, AT_A_JUMP)
+                self.cache.blocksize = ahead
+            data = bytes(super().read(wanted))
+        else:
+            data = self._fetch_range(start, end)  # nothing is read ahead, nor copied, for it
+            self.seek(start + len(data))
+        self._stood = start + len(data)
         return data
 
     def _fetch_range(self, start: int, end: int) -> bytes:

@@ -51,6 +51,9 @@ class FsspecBlobManager(BlobManager):
         path = local_path(self._url)
         return LocalBackend(path) if path else super().backend()
 
+    def object_store_options(self) -> dict[str, str]:
+        return {} if local_path(self._url) else super().object_store_options()
+
     @property
     def _url(self) -> str:
         url, below = self.options["url"], self.options.get("root_directory", "")

@@ -148,6 +148,25 @@ class AzureBlobManager(BlobManager):
             name: value for name, value in given.items() if value
         } | super().fsspec_options()
 
+    def object_store_options(self) -> dict[str, str]:
+        """Without anything that says who asks it asks its own chain."""
+        account, login = self._account, self._account.login
+        identity, secret, tenant = login.client or (None, None, None)
+        authority = f"https://{account.authority}" if identity and account.authority else None
+        given = {
+            "azure_storage_account_name": account.name,
+            "azure_storage_endpoint": account.endpoint,
+            "azure_storage_account_key": login.key,
+            "azure_storage_sas_token": login.sas,
+            "azure_storage_client_id": identity,
+            "azure_storage_client_secret": secret,
+            "azure_storage_tenant_id": tenant,
+            "azure_storage_authority_host": authority,
+            "azure_skip_signature": "true" if login.anonymous else None,
+            "allow_http": "true" if account.plain else None,
+        }
+        return {name: value for name, value in given.items() if value}
+
     def _filesystem_options(self) -> dict[str, Any]:
         """Return what `AzureFileSystem` takes."""
         account = self._account

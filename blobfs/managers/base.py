@@ -141,6 +141,17 @@ class BlobManager:
         """Return the options with which fsspec opens handles; they may hold secrets."""
         return dict(self.options.reveal("storage_options", {}))
 
+    def object_store_options(self) -> dict[str, str]:
+        """Return the options with which the Rust crate object_store opens handles; likewise.
+
+        Raises:
+            ConfigError: if it does not know this storage.
+        """
+        raise ConfigError(
+            f"{self.options.where}: object_store, which polars reads with, opens no"
+            f" {self.location().url}: read it by blobfs:// or fsspec, or download it"
+        )
+
     @property
     def advice(self) -> Advice:
         """What messages say beside what went wrong."""

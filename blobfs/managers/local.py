@@ -38,6 +38,9 @@ class LocalBlobManager(BlobManager):
     def backend(self) -> LocalBackend:
         return LocalBackend(self.root, self.options.get("mode"))
 
+    def object_store_options(self) -> dict[str, str]:
+        return {}
+
     def _in_place(self, found: Found) -> str:
         """Return where it lies: on this machine nothing need be brought."""
         header, store = found.header, found.store

@@ -93,6 +93,23 @@ class S3BlobManager(BlobManager):
         given = self._filesystem_options()
         return {name: given[name] for name in own if given.get(name)} | super().fsspec_options()
 
+    def object_store_options(self) -> dict[str, str]:
+        """Without keys and profile it asks its own chain."""
+        options = self.options
+        given = {"aws_endpoint_url": self.service_url, "aws_region": self._region()}
+        if (given["aws_endpoint_url"] or "").startswith("http://"):
+            given["allow_http"] = "true"
+        if options.get("verify") is False:
+            given["allow_invalid_certificates"] = "true"
+        if options.get("anonymous"):
+            given["aws_skip_signature"] = "true"
+        elif "access_key_id" in options or "profile" in options:
+            found = self._credentials()()
+            given["aws_access_key_id"] = found["access_key_id"]
+            given["aws_secret_access_key"] = found["secret_access_key"]
+            given["aws_session_token"] = found["token"]
+        return {name: value for name, value in given.items() if value}
+
     def _filesystem_options(self) -> dict[str, Any]:
         """Return what `s3fs.S3FileSystem` takes; a client of its own, as retries are off."""
         options = self.options

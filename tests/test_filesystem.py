@@ -241,7 +241,7 @@ def test_it_is_pickled_as_where_the_configuration_lies(
     assert hash(back) == hash(published)
     assert back.cat_file("kept/n:1/a.txt") == b"same"
     text = published.to_json()
-    assert set(json.loads(text)) == {"cls", "protocol", "args", "places"}
+    assert set(json.loads(text)) == {"cls", "protocol", "args", "places", "latest"}
     assert AbstractFileSystem.from_json(text) == published
     monkeypatch.delenv("BLOBFS_CONFIG")
     assert pickle.loads(sent).cat_file("kept/n:1/a.txt") == b"same"  # noqa: S301

@@ -51,6 +51,7 @@ azure_blob = pytest.mark.store("azure_blob")
 class TestAzureBlobManager(ManagerTests):
     """obstore."""
 
+    signs = True
     manager = "azure_blob"
     decides_races = True
     tick = 1.1
@@ -62,6 +63,7 @@ class TestAzureBlobManager(ManagerTests):
 
 @azure_blob
 class TestAzureBlobManagerByFsspec(ManagerTests):
+    signs = True
     manager = "azure_blob"
     decides_races = True
     tick = 1.1
@@ -94,6 +96,7 @@ def hierarchical(azurite: Azurite, monkeypatch: pytest.MonkeyPatch) -> Place:
 
 @pytest.mark.store("adls_gen2")
 class TestAdlsGen2BlobManager(ManagerTests):
+    signs = True
     manager = "adls_gen2"
     decides_races = True
     tick = 1.1

@@ -228,6 +228,30 @@ def test_bytes_that_lie_in_another_artifact_are_read(
     assert fresh().cat_file("kept/n:2/a.txt") == b"same"
 
 
+# ---- secrets -------------------------------------------------------------------------------
+
+
+@pytest.mark.store("s3")
+def test_a_secret_of_a_store_is_nowhere_in_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret = "wJalrXUtnFEMI-K7MDENG"
+    options = {"bucket": "b", "access_key_id": "id", "access_key_secret": secret}
+    place = Place(
+        {"blob_manager_class": "s3", "blob_manager_config": options}, Directory(tmp_path)
+    )
+    configured(place, tmp_path / "config.yaml", monkeypatch)
+    fs = fresh()
+    located = fs.located("kept/mine/x")  # which opens the store
+    file = fsspec.open("blobfs://kept/mine/x")
+    with pytest.raises(AccessError) as refused:
+        fs.open("kept/n:1", "wb")
+    shown = [repr(fs), str(vars(fs)), fs.to_json(), str(fs.storage_options), repr(located)]
+    shown += [repr(vars(located)), repr(file), str(refused.value), fs._fs_token]  # noqa: SLF001
+    for each in (*map(str.encode, shown), pickle.dumps(fs), pickle.dumps(file)):
+        assert secret.encode() not in each
+
+
 # ---- processes -----------------------------------------------------------------------------
 
 

@@ -38,6 +38,7 @@ pytestmark = pytest.mark.store("oss")
 
 
 class TestOssBlobManager(ManagerTests):
+    signs = True
     manager = "oss"
     decides_races = True
     tick = 1.1

@@ -31,6 +31,7 @@ pytestmark = pytest.mark.store("s3")
 class TestS3BlobManager(ManagerTests):
     """obstore against moto, which holds any key."""
 
+    signs = True
     manager = "s3"
     decides_races = True
     tick = 1.1
@@ -41,6 +42,7 @@ class TestS3BlobManager(ManagerTests):
 
 
 class TestS3BlobManagerByFsspec(ManagerTests):
+    signs = True
     manager = "s3"
     decides_races = True
     tick = 1.1
@@ -53,6 +55,7 @@ class TestS3BlobManagerByFsspec(ManagerTests):
 class TestS3BlobManagerOnRealServer(ManagerTests):
     """obstore against a server that checks signatures, checksums and conditions."""
 
+    signs = True
     manager = "s3"
     decides_races = True
     tick = 1.1
@@ -63,6 +66,7 @@ class TestS3BlobManagerOnRealServer(ManagerTests):
 
 
 class TestS3BlobManagerOnRealServerByFsspec(ManagerTests):
+    signs = True
     manager = "s3"
     decides_races = True
     tick = 1.1

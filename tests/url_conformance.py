@@ -3,9 +3,11 @@
 import random
 from contextlib import suppress
 from pathlib import Path
+from typing import ClassVar
 
 import fsspec
 import pytest
+import requests
 import yaml
 from fsspec import AbstractFileSystem
 
@@ -29,7 +31,9 @@ def fresh() -> AbstractFileSystem:
 
 
 class UrlTests:
-    """Give `place`."""
+    """Give `place`; say so if the storage signs URLs."""
+
+    signs: ClassVar[bool] = False
 
     @pytest.fixture
     def fs(
@@ -83,6 +87,20 @@ class UrlTests:
         ]
         fs.get_file(path, tmp_path / "got")
         assert (tmp_path / "got").read_bytes() == data
+
+    def test_a_signed_url_is_read_by_anybody(self, fs: AbstractFileSystem, tree: Path) -> None:
+        artifact = blobfs.upload(tree, store=NAME, name="n")
+        fs.pipe_file("kept/mine/a b", b"mine")
+        for path, data in (
+            (f"{artifact.uri}/run.sh", b"#!/bin/sh\n"),
+            ("kept/mine/a b", b"mine"),
+        ):
+            if not self.signs:
+                with pytest.raises(NotImplementedError):
+                    fs.sign(path)
+                continue
+            answer = requests.get(fs.sign(path, expiration=60), timeout=60)
+            assert (answer.status_code, answer.content) == (200, data)
 
     def test_what_was_damaged_or_replaced_is_told(
         self, fs: AbstractFileSystem, place: Place, tmp_path: Path

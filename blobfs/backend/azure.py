@@ -141,6 +141,29 @@ class AzureBackend(FsspecBackend):
     ) -> "AzureUpload":
         return AzureUpload(self, key, size)
 
+    def sign(self, key: str, seconds: int) -> str:
+        from datetime import UTC, datetime, timedelta
+
+        from azure.storage.blob import BlobSasPermissions, generate_blob_sas
+
+        blob = self._blob(key)
+        account_key = getattr(blob.credential, "account_key", None)
+        if account_key is None:
+            raise NotImplementedError(
+                f"signing {self._path(key)}: only an account key signs URLs"
+                + self._advice.see(self._advice.credentials)
+            )
+        with self.telling("signing", key):
+            signature = generate_blob_sas(
+                blob.account_name,
+                blob.container_name,
+                blob.blob_name,
+                account_key=account_key,
+                permission=BlobSasPermissions(read=True),
+                expiry=datetime.now(UTC) + timedelta(seconds=seconds),
+            )
+            return f"{blob.url}?{signature}"
+
     def copy(
         self, source: str, key: str, size: int, digest: str, *, executable: bool = False
     ) -> bool:

@@ -204,6 +204,10 @@ class OssBackend(FsspecBackend):
             raise
         return True
 
+    def sign(self, key: str, seconds: int) -> str:
+        with self.telling("signing", key):
+            return str(self._client.sign_url("GET", self.key(key), seconds, slash_safe=True))
+
     def delete(self, key: str) -> None:
         with suppress(FileNotFoundError), self.telling("deleting", key):
             self.ask("delete_object", self.key(key))

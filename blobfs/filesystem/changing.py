@@ -2,6 +2,7 @@
 
 import io
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -14,7 +15,7 @@ from blobfs.filesystem.artifact import ArtifactPath, Info
 from blobfs.filesystem.own import OwnPath
 from blobfs.filesystem.writing import FileSink, WriteFile
 from blobfs.manifest import Entry
-from blobfs.transfer import Callback, Silent, move
+from blobfs.transfer import SMALL, Callback, Silent, move
 
 CREATE = "create"
 """fsspec's mode for a file that must not be there."""
@@ -30,6 +31,7 @@ class Changing:
     exists: Callable[[Any], bool]
     several: Callable[..., Iterator[Any]]
     twin: Callable[[], "Changing"]
+    open: Callable[..., Any]
 
     def writing(self, path: str, mode: str, *, commits: bool) -> WriteFile:
         """Open a file to be written."""
@@ -76,7 +78,8 @@ class Changing:
         outfile = lpath if hasattr(lpath, "write") else outfile
         info = located.info()
         if outfile is not None:
-            outfile.write(located.read())
+            with self.open(rpath, "rb") as file:
+                shutil.copyfileobj(file, outfile, SMALL)
             return
         if info["type"] == "directory":
             os.makedirs(lpath, exist_ok=True)
@@ -161,7 +164,7 @@ class Changing:
         elif isinstance(source, OwnPath) and source.store is target.store:
             target.copy(source, info["size"])
         else:
-            with self.open(path1, "rb") as file:  # type: ignore[attr-defined] # fsspec's
+            with self.open(path1, "rb") as file:
                 target.write(file, info["size"])
 
     def rm_file(self, path: Any) -> None:

@@ -119,6 +119,8 @@ class S3BlobManager(BlobManager):
             "max_pool_connections": 64,
             "retries": {"total_max_attempts": 1, "mode": "standard"},
             **({"s3": {"addressing_style": "path"}} if self.service_url else {}),
+            # Else URLs are signed by version 2, which servers no longer take.
+            **({} if options.get("anonymous") else {"signature_version": "s3v4"}),
             **options.get("config", {}),
         }
         client = {

@@ -236,7 +236,8 @@ def test_a_secret_of_a_store_is_nowhere_in_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     secret = "wJalrXUtnFEMI-K7MDENG"
-    options = {"bucket": "b", "access_key_id": "id", "access_key_secret": secret}
+    options = {"bucket": "b", "root_directory": "r", "access_key_id": "id"}
+    options["access_key_secret"] = secret
     place = Place(
         {"blob_manager_class": "s3", "blob_manager_config": options}, Directory(tmp_path)
     )

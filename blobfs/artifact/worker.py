@@ -70,9 +70,12 @@ def sendable(error: Exception) -> Exception:
         from traceback import extract_tb
 
         said = f": {error.strerror}" if isinstance(error, OSError) and error.strerror else ""
-        place = extract_tb(error.__traceback__)[-1]
-        where = f"{os.path.basename(place.filename)}:{place.lineno}"
-        sent = RuntimeError(f"{type(error).__name__}{said} (in a worker, at {where})")
+        places = [
+            f"{os.path.basename(f.filename)}:{f.lineno}"
+            for f in extract_tb(error.__traceback__)
+        ]
+        where = ", at ".join(["in a worker", *places[-1:]])
+        sent = RuntimeError(f"{type(error).__name__}{said} ({where})")
     for note in getattr(error, "__notes__", ()):
         sent.add_note(note)
     return sent

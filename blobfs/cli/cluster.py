@@ -63,6 +63,7 @@ def _connect(address: str) -> Any:  # noqa: ANN401 - a distributed.Client
     except ImportError as error:
         raise MissingDependencyError("--dask needs Dask: pip install 'blobfs[dask]'") from error
     _silence()
+    _check_there(address)
     try:
         return Client(address, timeout=ANSWER, set_as_default=False)  # type: ignore[no-untyped-call]
     except ValueError as error:
@@ -71,6 +72,22 @@ def _connect(address: str) -> Any:  # noqa: ANN401 - a distributed.Client
         raise ExecutorError(
             f"no Dask scheduler answers at {address} within {ANSWER} seconds"
             f" ({type(error).__name__})"
+        ) from error
+
+
+def _check_there(address: str) -> None:
+    """Raise at once if nobody listens: a client would try again until its time is up."""
+    import socket
+    from urllib.parse import urlsplit
+
+    url = urlsplit(address)
+    if url.scheme not in ("tcp", "tls") or not url.hostname or not url.port:
+        return
+    try:
+        socket.create_connection((url.hostname, url.port), ANSWER).close()
+    except OSError as error:
+        raise ExecutorError(
+            f"no Dask scheduler answers at {address}: {error.strerror or error}"
         ) from error
 
 

@@ -73,12 +73,17 @@ class Wire:
 
 
 class CommandLineCluster:
-    """`dask scheduler`, and two `dask worker`s that reach it through a `Wire`."""
+    """`dask scheduler`, and two `dask worker`s that reach it through a `Wire`, or directly."""
 
     def __init__(
-        self, directory: Path, environment: Mapping[str, str], *, debug: bool = False
+        self,
+        directory: Path,
+        environment: Mapping[str, str],
+        *,
+        debug: bool = False,
+        direct: bool = False,
     ) -> None:
-        self._directory = directory
+        self._directory, self._direct = directory, direct
         self._environment = {"PYTHONWARNINGS": "ignore", **environment}
         if debug:
             self._environment["DASK_LOGGING"] = "{'distributed': 'debug'}"
@@ -91,6 +96,7 @@ class CommandLineCluster:
             self.scheduler = stack.enter_context(
                 self._run("scheduler", f"--host={HOST}", f"--port={port}", port=port)
             )
+            self.direct = f"tcp://{HOST}:{port}"
             self.wire = Wire(port)
             stack.callback(self.wire.close)
             self.address = f"tcp://{HOST}:{self.wire.port}"
@@ -108,9 +114,8 @@ class CommandLineCluster:
         (port,) = free_ports(1)
         where = self._directory / f"worker-{self._count}"
         options = "--nthreads=1", "--no-nanny", f"--worker-port={port}"
-        worker = self._run(
-            "worker", self.address, *options, f"--local-directory={where}", port=port
-        )
+        address = self.direct if self._direct else self.address
+        worker = self._run("worker", address, *options, f"--local-directory={where}", port=port)
         return self._stack.enter_context(worker)
 
     def said(self) -> str:

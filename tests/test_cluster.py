@@ -3,6 +3,7 @@
 import os
 import pickle
 import random
+import shlex
 import subprocess
 import sys
 import time
@@ -36,12 +37,14 @@ from blobfs.lent_tree import LentTree
 from blobfs.manifest import Entry, Header
 from blobfs.resolve import reopening
 from blobfs.scan import scan
-from tests.clusters import At, CommandLineCluster, kill, quiet, worker_pids
+from tests.clusters import DASK, At, CommandLineCluster, kill, quiet, worker_pids
 from tests.command_line import ok
 from tests.command_line import run as shell
 from tests.places import Place, as_nobody, content, local_place, memory_place, write_tree
 from tests.remote import REMOTE, remotes, s3_place
+from tests.servers.process import free_ports, listening, running
 from tests.servers.s3 import VersityGateway
+from tests.test_readme import section
 
 FILES = 320
 LARGE = 40 << 20
@@ -846,6 +849,39 @@ def test_commands_say_what_is_wrong_with_a_cluster(source: Path, tmp_path: Path)
     result = shell("upload", source, "--dask", "x", env={"PYTHONPATH": str(tmp_path)})
     assert (result.returncode, result.stderr.count("\n")) == (2, 1)
     assert "pip install 'blobfs[dask]'" in result.stderr
+
+
+def test_the_lines_of_the_readme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from distributed import Client
+
+    text = section("On a cluster").partition("```sh\n")[2].partition("```")[0]
+    (port,) = free_ports(1)
+    scheduler, worker_line, *rest = text.replace("8786", str(port)).splitlines()
+    source = write_tree(tmp_path / "data", {f"{n}": f"{n}" for n in range(20)})
+    monkeypatch.chdir(tmp_path)
+    with started(scheduler, tmp_path), started(worker_line, tmp_path):
+        with Client(f"tcp://127.0.0.1:{port}", set_as_default=False) as client:  # type: ignore[no-untyped-call]
+            client.wait_for_workers(1, timeout=60)
+        for line in rest:
+            name, *arguments = shlex.split(line)
+            assert name == "blobfs"
+            ok(*arguments)
+    assert content(tmp_path / "fetched") == content(source)
+
+
+@contextmanager
+def started(line: str, directory: Path) -> Iterator[None]:
+    """Run a line that goes on until it is ended; what comes next waits for it by itself."""
+    name, *arguments = shlex.split(line)
+    port = int(line.rpartition(":" if ":" in line else " ")[2])
+    assert name == "dask"
+    with running(
+        [DASK, *arguments],
+        log=directory / f"{arguments[0]}.log",
+        answers=lambda: listening(port),
+        environment={"PYTHONWARNINGS": "ignore"},
+    ):
+        yield
 
 
 # ---- the large numbers ---------------------------------------------------------------------

@@ -25,7 +25,7 @@ sys.exit(os.waitstatus_to_exitcode(status) != 0)
 """
 """A small process between: the peak memory of a process counts what forked it, too."""
 
-_MEMORY_UNIT = 1 if sys.platform == "darwin" else 1024
+MEMORY_UNIT = 1 if sys.platform == "darwin" else 1024
 """Of `ru_maxrss`, in bytes."""
 
 MIB = 1 << 20
@@ -100,7 +100,7 @@ def run(command: Command) -> Run:
     if done.returncode:
         raise RuntimeError(f"{' '.join(command.arguments)} failed: {done.stderr[-2000:]}")
     wall, cpu, memory = json.loads(done.stdout)
-    return Run(wall, cpu, memory * _MEMORY_UNIT)
+    return Run(wall, cpu, memory * MEMORY_UNIT)
 
 
 def race(contestants: Mapping[str, Prepare], rounds: int) -> dict[str, Runs]:

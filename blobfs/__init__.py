@@ -27,9 +27,6 @@ if TYPE_CHECKING:
         find as find,
     )
     from blobfs.api import (
-        native_url as native_url,
-    )
-    from blobfs.api import (
         open_store as open_store,
     )
     from blobfs.api import (
@@ -37,9 +34,6 @@ if TYPE_CHECKING:
     )
     from blobfs.api import (
         remove as remove,
-    )
-    from blobfs.api import (
-        storage_options as storage_options,
     )
     from blobfs.api import (
         upload as upload,
@@ -89,6 +83,9 @@ if TYPE_CHECKING:
     )
     from blobfs.errors import (
         DestinationError as DestinationError,
+    )
+    from blobfs.errors import (
+        ExecutorError as ExecutorError,
     )
     from blobfs.errors import (
         IgnoreSyntaxError as IgnoreSyntaxError,
@@ -144,6 +141,12 @@ if TYPE_CHECKING:
     from blobfs.managers.s3 import (
         S3BlobManager as S3BlobManager,
     )
+    from blobfs.native import (
+        native_url as native_url,
+    )
+    from blobfs.native import (
+        storage_options as storage_options,
+    )
     from blobfs.store import (
         Asset as Asset,
     )
@@ -159,11 +162,9 @@ _HOMES = {
         "download",
         "find",
         "materialize",
-        "native_url",
         "open_store",
         "plan_upload",
         "remove",
-        "storage_options",
         "upload",
         "verify",
     ),
@@ -186,6 +187,7 @@ _HOMES = {
         "CommitUnknownError",
         "ConfigError",
         "DestinationError",
+        "ExecutorError",
         "IgnoreSyntaxError",
         "IntegrityError",
         "MissingDependencyError",
@@ -204,6 +206,7 @@ _HOMES = {
     "blobfs.managers.local": ("LocalBlobManager",),
     "blobfs.managers.oss": ("OssBlobManager",),
     "blobfs.managers.s3": ("S3BlobManager",),
+    "blobfs.native": ("native_url", "storage_options"),
     "blobfs.store": ("Asset", "Store"),
 }
 

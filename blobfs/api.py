@@ -1,13 +1,11 @@
 """The public functions: refs become artifacts of opened stores, and the engine is called."""
 
 import os
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Literal
-from urllib.parse import quote
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from blobfs.artifact.local import UseCache, plan_path, upload_path
 from blobfs.artifact.value import Artifact, Options, UploadPlan
-from blobfs.config import find_store, store_from_dict
 from blobfs.errors import ConfigError
 from blobfs.manifest import Header, Manifest
 from blobfs.names import check_name
@@ -20,9 +18,9 @@ from blobfs.resolve import (
     entries_of,
     find,
     found_at,
-    open_manager,
     open_store,
     remote_source,
+    reopening,
     store_of,
 )
 from blobfs.scan import Links
@@ -30,11 +28,12 @@ from blobfs.store import Asset, Store
 from blobfs.transfer import Callback
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
     from pathlib import Path
 
     from blobfs.artifact.diff import Diff
+    from blobfs.artifact.spread import Spread
     from blobfs.artifact.verify import Report
-    from blobfs.managers.base import BlobManager
 
 __all__ = [
     "artifacts",
@@ -43,17 +42,12 @@ __all__ = [
     "download",
     "find",
     "materialize",
-    "native_url",
     "open_store",
     "plan_upload",
     "remove",
-    "storage_options",
     "upload",
     "verify",
 ]
-
-Library = Literal["fsspec", "object_store"]
-"""What opens a URL of a storage's own."""
 
 
 def upload(  # noqa: PLR0913 - the public interface
@@ -69,6 +63,7 @@ def upload(  # noqa: PLR0913 - the public interface
     copy: bool = False,
     hash_cache: UseCache = True,
     jobs: int | None = None,
+    executor: "Executor | None" = None,
     callback: Callback | None = None,
 ) -> Artifact:
     """Publish a file or directory; content that the store has already is not sent again.
@@ -87,10 +82,15 @@ def upload(  # noqa: PLR0913 - the public interface
         copy: whether the bytes of a URL are brought into the store.
         hash_cache: whether digests of unchanged files are remembered; `"always"`: on network
             file systems, too.
-        jobs: files in flight; None: what serves the store best.
+        jobs: files in flight (of each task of an executor); None: what serves the store best.
+        executor: any of `concurrent.futures`, or a Dask client's `get_executor()`: its workers,
+            which see `source` under the same path, read and send. Each opens the store from
+            its configuration.
         callback: an `fsspec.Callback`; counts bytes.
 
     Raises:
+        ConfigError: if secrets of the store would travel to an executor.
+        ExecutorError: if it broke off; what arrived is not visible.
         SourceNotFoundError, AccessError, SourceError, UnsafeNameError: before anything is sent.
         ArtifactConflictError: if `name:version` has other content; nothing is changed.
         SourceChangedError: if the source keeps changing.
@@ -113,9 +113,15 @@ def upload(  # noqa: PLR0913 - the public interface
             check=check,
             use_cache=hash_cache,
             jobs=jobs,
+            spread=spread_over(executor, opened),
             callback=callback,
         )
     url = str(source)
+    if executor is not None:
+        raise ConfigError(
+            f"executor spreads the files of a local path: {url} goes without it (a reference"
+            " moves no bytes)"
+        )
     if not copy:
         from blobfs.artifact.reference import refer
 
@@ -177,6 +183,7 @@ def download(  # noqa: PLR0913 - the public interface
     store: StoreLike = None,
     overwrite: bool = False,
     jobs: int | None = None,
+    executor: "Executor | None" = None,
     callback: Callback | None = None,
 ) -> "Path":
     """Bring an artifact, or a part of one, to `target`, verified; return where it is.
@@ -190,10 +197,12 @@ def download(  # noqa: PLR0913 - the public interface
         target: where to.
         store: where from, if the ref does not say; see `open_store`.
         overwrite: whether other files in its place give way.
-        jobs: files in flight; None: what serves the store best.
+        jobs: files in flight (of each task of an executor); None: what serves the store best.
+        executor: as of `upload`; its workers see `target` under the same path.
         callback: an `fsspec.Callback`; counts bytes.
 
     Raises:
+        ConfigError, ExecutorError: as of `upload`.
         ArtifactNotFoundError: if there is no such thing.
         ArtifactConflictError: listing what is in the way; nothing was written.
         IntegrityError, TransferError: if what arrived is not what was published.
@@ -201,8 +210,14 @@ def download(  # noqa: PLR0913 - the public interface
     """
     from blobfs.artifact.download import download
 
+    found = find(ref, store=store)
     return download(
-        find(ref, store=store), target, overwrite=overwrite, jobs=jobs, callback=callback
+        found,
+        target,
+        overwrite=overwrite,
+        jobs=jobs,
+        spread=spread_over(executor, found.store),
+        callback=callback,
     )
 
 
@@ -290,81 +305,13 @@ def materialize(
     return materialize(opened, digest_of(opened, parsed), jobs=jobs, callback=callback)
 
 
-def native_url(ref: str, *, store: StoreLike = None, library: Library = "fsspec") -> str:
-    """Return the storage's own URL of what a ref names, for programs that do not ask fsspec.
+def spread_over(executor: "Executor | None", store: Store) -> "Spread | None":
+    """Return how work for a store is spread, None if it is not."""
+    if executor is None:
+        return None
+    from blobfs.artifact.spread import Spread
 
-    Paths stand in it as they are; only `file://` is percent-encoded where its reader decodes
-    it, as object_store does and fsspec does not.
-
-    Args:
-        ref: what it names.
-        store: where.
-        library: that opens the URL, with `storage_options` for the same one.
-
-    Raises:
-        ConfigError: if its bytes do not lie in one place under their own names.
-    """
-    found = find(ref, store=store)
-    opened, header = found.store, found.header
-    if header is not None and header.url:
-        return "/".join(part for part in (header.url.rstrip("/"), found.path) if part)
-    if header is None:
-        url = opened.location.handle(found.path)
-    else:
-        check_plain(found)
-        root = opened.location.handle(opened.layout.root(header))
-        url = f"{root}/{found.path}" if found.path else root
-    if is_url(url):
-        return _without_account(url) if library == "object_store" else url
-    return f"file://{quote(url)}" if library == "object_store" else f"file://{url}"
-
-
-def storage_options(
-    ref: str, *, store: StoreLike = None, library: Library = "fsspec"
-) -> dict[str, Any]:
-    """Return the options with which a library opens `native_url` of a ref.
-
-    They may hold secrets in plain text: do not print, log or store them.
-
-    Args:
-        ref: what is to be opened.
-        store: where.
-        library: `object_store` is the Rust crate in polars, delta-rs, Lance and DataFusion;
-            all its options are text.
-            https://docs.rs/object_store/0.12.4/object_store/aws/enum.AmazonS3ConfigKey.html
-            https://docs.rs/object_store/0.12.4/object_store/azure/enum.AzureConfigKey.html
-
-    Raises:
-        ConfigError: as `native_url`, if the library does not know this storage, and if the
-            store was opened from a dict: then give that.
-    """
-    if isinstance(store, Store) and store.name is None:
-        raise ConfigError(
-            f"{store} was opened from a dict and has no name to find its options by: give"
-            " storage_options that dict"
-        )
-    native_url(ref, store=store)  # refuses what it would not name
-    parsed = parse(ref)
-    if isinstance(store, Mapping):
-        config = store_from_dict(store)
-    else:
-        config = find_store(parsed.store or (store.name if isinstance(store, Store) else store))
-    manager: BlobManager = open_manager(config)
-    return manager.fsspec_options() if library == "fsspec" else manager.object_store_options()
-
-
-def _without_account(url: str) -> str:
-    """Return a URL as object_store reads it on every endpoint.
-
-    It knows accounts in URLs on Microsoft's own hosts only, and takes them from its options.
-    https://docs.rs/object_store/0.12.4/object_store/azure/struct.MicrosoftAzureBuilder.html#method.with_url
-
-    >>> _without_account("abfss://box@account.dfs.example.org/team/a@b")
-    'abfss://box/team/a@b'
-    """
-    scheme, separator, rest = url.partition("://")
-    host, slash, path = rest.partition("/")
-    return f"{scheme}{separator}{host.partition('@')[0]}{slash}{path}"
+    return Spread(executor, reopening(store))
 
 
 def _referred(store: Store, url: str) -> Manifest:

@@ -23,6 +23,7 @@ from blobfs.errors import (
     naming_all,
     typed,
 )
+from blobfs.lent_tree import LentTree
 from blobfs.manifest import Entry
 from blobfs.names import MAX_PART, folding_siblings
 from blobfs.tree import Tree, TreeSink
@@ -100,6 +101,35 @@ class Landing:
             return [e for e in wanted if e.is_directory or not self._tree.holds(e)]
         except OSError as error:
             raise _typed(error, f"comparing {self.place}") from error
+
+    def lend(self, missing: Sequence[Entry]) -> LentTree:
+        """Let other processes fetch what is `missing` into it, until it is taken back.
+
+        What an earlier try left under those names is removed: others replace nothing.
+        """
+        from uuid import uuid4
+
+        lent = LentTree(self._tree.location, f".blobfs-{uuid4()}")
+        try:
+            for entry in missing if os.listdir(self._tree.file) else ():
+                self._tree.remove(entry.path)
+            os.close(self._tree.create(lent.mark, executable=False))
+        except OSError as error:
+            raise _typed(error, f"writing beside {self.place}") from error
+        return lent
+
+    def recall(self, lent: LentTree) -> None:
+        """Tell them to stop. Never raises."""
+        with suppress(OSError):
+            self._tree.remove(lent.mark)
+
+    def take_back(self, lent: LentTree, entries: Sequence[Entry]) -> None:
+        """End that they write, and remove all that is none of `entries`."""
+        self.recall(lent)
+        try:
+            self._tree.keep_only(entries)
+        except OSError as error:
+            raise _typed(error, f"writing beside {self.place}") from error
 
     def check_space(self, size: int) -> None:
         """Raise StorageFullError unless `size` bytes fit."""

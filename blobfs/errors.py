@@ -16,6 +16,7 @@
     ├── AccessError              a PermissionError: the storage or the system refused
     ├── StoreUnavailableError    a ConnectionError: the storage did not answer as it should
     ├── StorageFullError         an OSError: no space left
+    ├── ExecutorError            a RuntimeError: the executor or cluster given broke off
     └── TransferError            an ExceptionGroup: several files did not arrive, a cause each
 
 A message names the path, the operation and the store; `retry_is_safe` says whether the same
@@ -108,6 +109,10 @@ class StoreUnavailableError(BlobfsError, ConnectionError):
 
 class StorageFullError(BlobfsError, OSError):
     """No space left where something was to be written; what was half written is gone."""
+
+
+class ExecutorError(BlobfsError, RuntimeError):
+    """The executor that work was spread over, or the cluster behind it, broke off."""
 
 
 class TransferError(BlobfsError, ExceptionGroup[Exception]):

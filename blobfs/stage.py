@@ -12,6 +12,7 @@ from typing import Protocol
 
 from blobfs.backend.base import Backend, Upload
 from blobfs.errors import BlobfsError
+from blobfs.lent import Lent
 from blobfs.names import STAGES
 
 
@@ -35,6 +36,18 @@ class Stage(Protocol):
 
     def remove(self, key: str) -> None:
         """Remove what was put under a key of one's own stage and is not needed."""
+
+    def holds(self, key: str, size: int) -> bool:
+        """Whether a file of this size is there, asked of the storage."""
+
+    def lend(self) -> Lent:
+        """Let other processes write into it, until it is taken back."""
+
+    def recall(self) -> None:
+        """Tell them to stop. Never raises."""
+
+    def take_back(self) -> None:
+        """End that they write, and remove what they left half written. Never raises."""
 
     def publish(self, directory: str, name: str, chunks: Iterable[bytes]) -> None:
         """Make everything visible as `directory`, by writing its file `name` last.
@@ -79,6 +92,20 @@ class KeyStage:
     def remove(self, key: str) -> None:
         """Do nothing: only stages are filled before it is known what is needed."""
 
+    def holds(self, key: str, size: int) -> bool:
+        """Ask at its final key."""
+        return _holds(self._backend, f"{self._directory}/{key}", size)
+
+    def lend(self) -> Lent:
+        """Let others write where it stays: the storage shows nothing that is not whole."""
+        return Lent(self._directory, None)
+
+    def recall(self) -> None:
+        """Do nothing: what they still write is right, and saves the next try its sending."""
+
+    def take_back(self) -> None:
+        """Do nothing, likewise."""
+
     def publish(self, directory: str, name: str, chunks: Iterable[bytes]) -> None:
         """Create the file `name`; the last writer wins where the store cannot create."""
         write = self._backend.create if self._exclusive else self._backend.put
@@ -98,6 +125,7 @@ class DirectoryStage:
         self.path = f"{STAGES}/{uuid4()}"
         self._owner = os.getpid()
         self._let_go: Callable[[], None] | None = None
+        self._lent: tuple[Lent, Callable[[], None]] | None = None
         self._making = threading.Lock()
 
     def held(self) -> dict[str, int]:
@@ -123,6 +151,33 @@ class DirectoryStage:
     def remove(self, key: str) -> None:
         """Remove it from the stage."""
         self._backend.delete(self._at(key))
+
+    def holds(self, key: str, size: int) -> bool:
+        """Ask in the stage."""
+        return _holds(self._backend, self._at(key), size)
+
+    def lend(self) -> Lent:
+        """Let others write into it; their parts lie beside it, so that none is published."""
+        self._at("")
+        lent = Lent(self.path, f"{self.path}-parts")
+        self._lent = lent, self._backend.hold(f"{self.path}-parts")
+        self._backend.put(lent.mark, b"", fresh=True)
+        return lent
+
+    def recall(self) -> None:
+        """Remove the mark that they look for before each file."""
+        if self._lent is not None:
+            with suppress(BlobfsError):  # what led here is worth telling
+                self._backend.delete(self._lent[0].mark)
+
+    def take_back(self) -> None:
+        """Remove the mark, and the parts."""
+        if self._lent is not None:
+            self.recall()
+            (lent, let_go), self._lent = self._lent, None
+            with suppress(BlobfsError):  # it is reclaimed later
+                self._backend.remove_tree(lent.parts or "")
+            let_go()
 
     def publish(self, directory: str, name: str, chunks: Iterable[bytes]) -> None:
         """Write the file `name`, write everything out, then rename the stage."""
@@ -167,6 +222,13 @@ class DirectoryStage:
         except BaseException:
             upload.abort()
             raise
+
+
+def _holds(backend: Backend, key: str, size: int) -> bool:
+    try:
+        return backend.head(key).size == size
+    except FileNotFoundError:
+        return False
 
 
 def _regrouped(chunks: Iterable[bytes], size: int) -> Iterator[bytes]:

@@ -35,6 +35,9 @@ LARGE = 64 << 20
 """Bytes that a file that goes by parts is reckoned to hold: the ranges that are read ahead, and
 the one that is being written."""
 
+FETCHES = 2
+"""How often bytes of a download are fetched that do not have their digest."""
+
 MAX_FAILURES = 100
 """Failed files after which no further one is tried."""
 
@@ -209,10 +212,10 @@ def each(items: Iterable[Entry], act: Callable[[Entry], None], *, jobs: int) -> 
     if ended and isinstance(ended[0], HOPELESS):
         raise ended[0]
     if failures:
-        raise _of_all(failures, stopped=bool(ended))
+        raise of_all(failures, stopped=bool(ended))
 
 
-def _of_all(failures: list[Exception], *, stopped: bool) -> Exception:
+def of_all(failures: list[Exception], *, stopped: bool) -> Exception:
     """Return what stands for several failures: a group, or the one that there is."""
     if len(failures) == 1 and isinstance(failures[0], BlobfsError):
         return failures[0]

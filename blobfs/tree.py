@@ -117,6 +117,23 @@ class Tree:
                 else:
                     os.unlink(name, dir_fd=directory)
 
+    def remove(self, path: str) -> None:
+        """Remove a file; one that is not there is no error."""
+        with suppress(FileNotFoundError):
+            directory, name = self._parent(path, make=False)
+            os.unlink(name, dir_fd=directory)
+
+    def settle(self, temporary: str, path: str) -> None:
+        """Give a whole file in the same directory its name; what has it already stays."""
+        directory, name = self._parent(path, make=False)
+        old = temporary.rpartition("/")[2]
+        try:
+            rename_exclusively(old, name, directory, directory)
+        except FileExistsError:
+            os.unlink(old, dir_fd=directory)
+        except OSError as error:
+            raise self._typed(error, path) from error
+
     def move(self, path: str, target: "Tree", *, overwrite: bool) -> None:
         """Move a file to the same path in another tree of the same file system.
 

@@ -32,6 +32,7 @@ STATUSES = {
     "AccessError": 1,
     "StoreUnavailableError": 1,
     "StorageFullError": 1,
+    "ExecutorError": 1,
 }
 
 

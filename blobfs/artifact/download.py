@@ -2,13 +2,14 @@
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from blobfs.artifact.reading import Found
 from blobfs.destination import landing, place_of
-from blobfs.transfer import Callback, Silent, move
+from blobfs.transfer import FETCHES, Callback, Silent, move
 
-TRIES = 2
-"""How often bytes are fetched that do not have their digest."""
+if TYPE_CHECKING:
+    from blobfs.artifact.spread import Spread
 
 
 def download(  # noqa: PLR0913 - the public interface, one level down
@@ -18,6 +19,7 @@ def download(  # noqa: PLR0913 - the public interface, one level down
     overwrite: bool = False,
     exact: bool = False,
     jobs: int | None = None,
+    spread: "Spread | None" = None,
     callback: Callback | None = None,
 ) -> Path:
     """Bring what was found to `target`, each byte verified, and return where it is.
@@ -27,7 +29,8 @@ def download(  # noqa: PLR0913 - the public interface, one level down
         target: see `blobfs.download`.
         overwrite: whether other files in its place give way.
         exact: whether a file becomes `target` even if a directory is there.
-        jobs: files in flight.
+        jobs: files in flight; with `spread` in each task.
+        spread: to workers that see the target, too.
         callback: counts bytes.
 
     Raises:
@@ -44,7 +47,13 @@ def download(  # noqa: PLR0913 - the public interface, one level down
         callback.call("fetching")
         callback.set_size(size)
         files = [entry for entry in missing if not entry.is_directory]
-        move(files, found.source, landed.sink, jobs=jobs, callback=callback, tries=TRIES)
+        if spread:
+            from blobfs.artifact.shared import fetch
+
+            advance = callback.relative_update
+            fetch(spread, found, files, landed, jobs=jobs, advance=advance)
+        else:
+            move(files, found.source, landed.sink, jobs=jobs, callback=callback, tries=FETCHES)
         landed.make_directories(missing)
         landed.finish(entries, overwrite=overwrite)
     return Path(place)

@@ -1,7 +1,7 @@
 """Upload of a local path: what `blobfs.upload` and every blob manager share."""
 
 import os
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from blobfs.artifact.upload import plan_upload, upload
 from blobfs.artifact.value import Artifact, Options, UploadPlan
@@ -12,6 +12,9 @@ from blobfs.scan import Links, scan
 from blobfs.source import LocalSource
 from blobfs.store import Store
 from blobfs.transfer import Callback
+
+if TYPE_CHECKING:
+    from blobfs.artifact.spread import Spread
 
 UseCache = bool | Literal["always"]
 """Whether digests are remembered; on network file systems, whose clocks and inodes are less to
@@ -24,15 +27,21 @@ def open_source(
     *,
     ignore: bool | str = True,
     links: Links | None = None,
+    spread: "Spread | None" = None,
 ) -> LocalSource:
-    """Look at a local file or directory that is to go to `store`.
+    """Look at a local file or directory that is to go to `store`, read by workers if `spread`.
 
     Raises:
         SourceNotFoundError, AccessError, UnsafeNameError, SourceError: see `blobfs.scan`.
     """
     root = getattr(store.backend, "root", None) if store else None
     links = links or (store.links if store else "inside")
-    return LocalSource(scan(source, ignore=ignore, links=links, store_root=root))
+    found = scan(source, ignore=ignore, links=links, store_root=root)
+    if spread is None:
+        return LocalSource(found)
+    from blobfs.artifact.shared import SharedSource
+
+    return SharedSource(found, spread)
 
 
 def hash_cache(use: UseCache, source: str | os.PathLike[str]) -> HashCache | None:
@@ -54,6 +63,7 @@ def upload_path(  # noqa: PLR0913 - the public interface, one level down
     check: bool = False,
     use_cache: UseCache = True,
     jobs: int | None = None,
+    spread: "Spread | None" = None,
     callback: Callback | None = None,
 ) -> Artifact:
     """Store a local file or directory; see `blobfs.upload`."""
@@ -61,7 +71,7 @@ def upload_path(  # noqa: PLR0913 - the public interface, one level down
     options = Options(name, version, base, check, jobs, cache)
     try:
         return upload(
-            lambda: open_source(source, store, ignore=ignore, links=links),
+            lambda: open_source(source, store, ignore=ignore, links=links, spread=spread),
             store,
             options,
             callback,

@@ -214,7 +214,7 @@ class _Work:
         for key in self._staged.keys() - {sink.key(e) for e in plan.entries if not e.within}:
             stage.remove(key)
         uncopied = self._copy(sink, plan.copy)
-        move([*plan.send, *uncopied], self.source, sink, jobs=self._jobs, callback=callback)
+        self._move([*plan.send, *uncopied], stage, manifest.header)
         for entry in plan.entries:
             if entry.is_directory:
                 stage.make_directory(sink.key(entry).removesuffix("/"))
@@ -293,6 +293,14 @@ class _Work:
 
         each([entry for entry, _ in copies], copy, jobs=self._jobs)
         return uncopied
+
+    def _move(self, entries: Sequence[Entry], stage: Stage, header: Header) -> None:
+        """Send the bytes of `entries`, or have them sent."""
+        source, jobs, callback = self.source, self._jobs, self.callback
+        if send := source.sender:
+            send(entries, stage, header, jobs=jobs, advance=callback.relative_update)
+        else:
+            move(entries, source, StageSink(stage, header), jobs=jobs, callback=callback)
 
     def _count(self, plan: Plan, uncopied: Sequence[Entry]) -> None:
         paths = {entry.path for entry in uncopied}

@@ -226,6 +226,14 @@ class Backend(ABC):
         """
         raise NotImplementedError
 
+    def move_once(self, temporary: str, key: str) -> None:
+        """Move a file of one's own stage to another key of it, in one step.
+
+        Raises:
+            FileExistsError: if something is there (perhaps one's own, whose answer was lost).
+        """
+        raise NotImplementedError
+
     def sync(self, prefix: str) -> None:
         """Return when all that was written below `prefix` would survive a power loss."""
         raise NotImplementedError

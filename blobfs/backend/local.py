@@ -188,6 +188,16 @@ class LocalBackend(Backend):
         except OSError as error:
             raise typed(error, f"publishing {path}") from error
 
+    def move_once(self, temporary: str, key: str) -> None:
+        path = self.path(key)
+        try:
+            self._directories.make(os.path.dirname(path))
+            rename_exclusively(self.path(temporary), path)
+        except FileExistsError:
+            raise
+        except OSError as error:
+            raise typed(error, f"writing {path}") from error
+
     def sync(self, prefix: str) -> None:
         try:
             files.sync_tree(self.path(prefix))

@@ -175,13 +175,19 @@ class Patient(Backend):
         self._try(lambda: self._inner.delete(key))
 
     def rename(self, source: str, key: str) -> None:
+        self._moving(lambda: self._inner.rename(source, key))
+
+    def move_once(self, temporary: str, key: str) -> None:
+        self._moving(lambda: self._inner.move_once(temporary, key))
+
+    def _moving(self, move: Callable[[], None]) -> None:
         tries = 0
 
         def once() -> None:
             nonlocal tries
             tries += 1
             try:
-                self._inner.rename(source, key)
+                move()
             except FileNotFoundError as error:
                 if tries == 1:
                     raise

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from blobfs.cli.cluster import cluster, dask_option
 from blobfs.cli.completion import complete_path, complete_ref
 from blobfs.cli.exit_status import DONE
 from blobfs.cli.options import Common, command
@@ -26,19 +27,27 @@ READ_SIZE = 1 << 20
 @click.argument("ref", metavar="REF[/PATH]", shell_complete=complete_ref)
 @click.argument("target", metavar="TARGET", shell_complete=complete_path)
 @click.option("--overwrite", is_flag=True, help="Replace files that are in the way.")
-def download(common: Common, *, ref: str, target: str, overwrite: bool) -> int:
+@dask_option()
+def download(
+    common: Common, *, ref: str, target: str, overwrite: bool, dask: str | None
+) -> int:
     """Bring an artifact, or a part of one, to TARGET.
 
     Every byte is verified. A tree's files lie directly in TARGET. A file becomes TARGET, or
     lies in it if TARGET ends in a slash or is a directory.
     """
-    from blobfs.api import find
+    from blobfs.api import find, spread_over
     from blobfs.artifact import download as engine
 
     found = find(ref, store=common.store)
-    with progress(wanted=common.talks) as callback:
+    with cluster(dask) as executor, progress(wanted=common.talks) as callback:
         place = engine.download(
-            found, target, overwrite=overwrite, jobs=common.jobs, callback=callback
+            found,
+            target,
+            overwrite=overwrite,
+            jobs=common.jobs,
+            spread=spread_over(executor, found.store),
+            callback=callback,
         )
     fetched = callback.sizes.get("fetching", 0)
     if common.json:

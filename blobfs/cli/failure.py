@@ -9,6 +9,7 @@ from blobfs.cli.output import OutputClosedError, OutputError, shown_lines
 from blobfs.errors import (
     BlobfsError,
     CommitUnknownError,
+    ExecutorError,
     SourceChangedError,
     StoreUnavailableError,
     TransferError,
@@ -97,7 +98,10 @@ def _advice(error: BlobfsError) -> list[str]:
         status_of(CommitUnknownError()),
     ):
         return []
-    helps = (CommitUnknownError, SourceChangedError, StoreUnavailableError, TransferError)
+    helps = (
+        *(CommitUnknownError, ExecutorError, SourceChangedError, StoreUnavailableError),
+        TransferError,
+    )
     if not isinstance(error, helps) or isinstance(error.__cause__, _HOPELESS):
         return []
     return ["The same command can safely be run again."]

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from blobfs.cli.cluster import cluster, dask_option
 from blobfs.cli.completion import complete_path, complete_ref
 from blobfs.cli.exit_status import DONE
 from blobfs.cli.options import Common, command
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
 @click.option("--ignore-file", metavar="FILE", help="Read the rules from this file instead.")
 @click.option("--no-hash-cache", is_flag=True, help="Hash every file, changed or not.")
 @click.option("--dry-run", is_flag=True, help="Say what would be sent, and send nothing.")
+@dask_option()
 def upload(  # noqa: PLR0913 - what the command takes
     common: Common,
     *,
@@ -58,6 +60,7 @@ def upload(  # noqa: PLR0913 - what the command takes
     ignore_file: str | None,
     no_hash_cache: bool,
     dry_run: bool,
+    dask: str | None,
 ) -> int:
     """Publish a file or a directory.
 
@@ -82,8 +85,9 @@ def upload(  # noqa: PLR0913 - what the command takes
     }
     if dry_run:
         return _tell_plan(common, api.plan_upload(source, **how), source, store)
-    with progress(wanted=common.talks) as callback:
-        artifact = api.upload(source, **how, jobs=common.jobs, callback=callback)
+    how["jobs"] = common.jobs
+    with cluster(dask) as executor, progress(wanted=common.talks) as callback:
+        artifact = api.upload(source, **how, executor=executor, callback=callback)
     if common.json:
         document(artifact.to_dict())
     elif not common.quiet:

@@ -7,13 +7,13 @@ from functools import cached_property
 from hashlib import sha256
 from typing import Any
 
-from blobfs.artifact.download import TRIES
 from blobfs.artifact.reading import is_single_reference, source_of
 from blobfs.backend.base import Piece
 from blobfs.digest import PREFIX, is_digest
 from blobfs.errors import ArtifactNotFoundError
 from blobfs.manifest import Entry
 from blobfs.store import Store
+from blobfs.transfer import FETCHES
 
 Info = dict[str, Any]
 """What fsspec tells of a file or directory."""
@@ -153,7 +153,7 @@ class ArtifactPath:
             IntegrityError: if it has not, after having been read twice.
         """
         entry, source = self.file(), self.tree.source
-        for left in reversed(range(TRIES)):
+        for left in reversed(range(FETCHES)):
             if entry.size > WHOLE:
                 data = b"".join(source.parts(entry, PART_SIZE))
             elif entry.size:

@@ -8,14 +8,13 @@ from typing import Any
 
 from fsspec.utils import stringify_path
 
-from blobfs.artifact.download import TRIES
 from blobfs.artifact.reading import objects_source
 from blobfs.filesystem.address import spelled
 from blobfs.filesystem.artifact import ArtifactPath, Info
 from blobfs.filesystem.own import OwnPath
 from blobfs.filesystem.writing import FileSink, WriteFile
 from blobfs.manifest import Entry
-from blobfs.transfer import SMALL, Callback, Silent, move
+from blobfs.transfer import FETCHES, SMALL, Callback, Silent, move
 
 CREATE = "create"
 """fsspec's mode for a file that must not be there."""
@@ -91,7 +90,7 @@ class Changing:
         else:
             entry = Entry(located.key, info["size"], info["token"])
             source = objects_source(located.backend, located.key, located.name, is_tree=False)
-        move([entry], source, FileSink(lpath), jobs=1, callback=callback, tries=TRIES)
+        move([entry], source, FileSink(lpath), jobs=1, callback=callback, tries=FETCHES)
 
     def get(
         self,

@@ -5,7 +5,7 @@ is moved is hashed anyhow, so a source need not be trusted.
 """
 
 from blobfs.source.base import READ_SIZE, Advance, Parts, Source, Take, Uploadable, changed
-from blobfs.source.local import LocalSource, hash_file
+from blobfs.source.local import LocalSource, Problems, hash_file
 from blobfs.source.objects import BackendSource, RemoteSource
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "BackendSource",
     "LocalSource",
     "Parts",
+    "Problems",
     "RemoteSource",
     "Source",
     "Take",

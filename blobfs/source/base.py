@@ -6,7 +6,8 @@ from typing import Protocol
 from blobfs.backend.base import Data
 from blobfs.errors import BlobfsError, SourceChangedError
 from blobfs.hashcache import HashCache
-from blobfs.manifest import Entry
+from blobfs.manifest import Entry, Header
+from blobfs.stage import Stage
 
 READ_SIZE = 1 << 20
 """Bytes read at a time to hash them."""
@@ -35,8 +36,26 @@ class Source(Protocol):
         """Return what to raise when the bytes given did not have the entry's digest."""
 
 
+class Sender(Protocol):
+    """Has the files of a source written into a stage by other processes."""
+
+    def __call__(
+        self,
+        entries: Sequence[Entry],
+        stage: Stage,
+        header: Header,
+        *,
+        jobs: int,
+        advance: Advance,
+    ) -> None:
+        """Return when those of `entries` are there, each with its digest."""
+
+
 class Uploadable(Source, Protocol):
     """A source that can say what it holds."""
+
+    sender: Sender | None
+    """None: who uploads moves the bytes."""
 
     name: str
     """Of the root."""

@@ -20,7 +20,7 @@ from blobfs.errors import (
 from blobfs.hashcache import HashCache, Identity
 from blobfs.manifest import DIRECTORY, Entry
 from blobfs.scan import LocalFile, Scan, identity_of
-from blobfs.source.base import READ_SIZE, Advance, Take, changed
+from blobfs.source.base import READ_SIZE, Advance, Sender, Take, changed
 
 LARGE = 64 << 20
 """Bytes from which a file is staged while it is hashed, where trees are built in a stage."""
@@ -40,6 +40,7 @@ class LocalSource:
         self.name = scan.name
         self.is_directory = scan.is_directory
         self.files = len(scan.files)
+        self.sender: Sender | None = None
         self._started = time.time_ns()
         self._whole: Identity | None = None
 
@@ -121,17 +122,17 @@ class LocalSource:
         identities = [file.identity for file in files]
         digests = cache.lookup(identities) if cache else [None] * len(files)
         unknown = [number for number, digest in enumerate(digests) if digest is None]
-        hashed = dict(self._hash(unknown, take, advance))
+        hashed = dict(self.hash_files(unknown, take, advance))
         if cache and hashed:
             rows = ((identities[number], digest) for number, digest in hashed.items())
             cache.remember(rows, hashed_at_ns=self._started)
         return [digest or hashed[number] for number, digest in enumerate(digests)]
 
-    def _hash(
+    def hash_files(
         self, numbers: Sequence[int], take: Take | None, advance: Advance
     ) -> list[tuple[int, str]]:
         """Return the digests of the files with these numbers, all of them or an error."""
-        files, problems = self.scan.files, _Problems(self.scan.root)
+        files, problems = self.scan.files, Problems(self.scan.root)
         small = [n for n in numbers if files[n].size < MEDIUM]
         large = [n for n in numbers if take and files[n].size >= LARGE]
         most = LARGE if take else MAX_SIZE
@@ -188,7 +189,7 @@ def hash_file(location: str, identity: Identity, advance: Advance) -> str:
         return PREFIX + hasher.hexdigest()
 
 
-class _Problems:
+class Problems:
     """Files that could not be read, collected so that all are told at once."""
 
     def __init__(self, root: str) -> None:
@@ -196,15 +197,21 @@ class _Problems:
         self._found: list[tuple[type[BlobfsError], str]] = []
 
     def gather(self, act: Callable[[int], str], number: int, path: str) -> str:
+        """Call, and return `""` if the file could not be read."""
         try:
             return act(number)
         except SourceChangedError:
             raise
         except (AccessError, SourceError) as error:
-            self._found.append((type(error), f"{path}: {error}"))
+            self.add(error, path)
             return ""
 
+    def add(self, error: BlobfsError, path: str) -> None:
+        """Take one that is known."""
+        self._found.append((type(error), f"{path}: {error}"))
+
     def raise_all(self) -> None:
+        """Raise one error that lists all, if there is any."""
         if self._found:
             kinds = {kind for kind, _ in self._found}
             kind = kinds.pop() if len(kinds) == 1 else SourceError

@@ -12,7 +12,7 @@ from blobfs.digest import PREFIX, is_digest
 from blobfs.errors import BlobfsError, IntegrityError
 from blobfs.hashcache import HashCache
 from blobfs.manifest import Entry
-from blobfs.source.base import READ_SIZE, Advance, Source, Take, changed
+from blobfs.source.base import READ_SIZE, Advance, Sender, Source, Take, changed
 
 
 class BackendSource:
@@ -145,6 +145,7 @@ class RemoteSource:
         """
         self.name = name
         self.is_directory = not is_file
+        self.sender: Sender | None = None
         self.files = sum(not entry.is_directory for entry in found)
         self.paths: Sequence[str] = [entry.path for entry in found]
         self.to_hash = sum(entry.size for entry in found if not is_digest(entry.digest))

@@ -106,7 +106,7 @@ def dask(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     with (
         quiet(),
         LocalCluster(  # type: ignore[no-untyped-call]
-            n_workers=2, threads_per_worker=1, dashboard_address=None, local_directory=where
+            n_workers=2, threads_per_worker=1, dashboard_address=":0", local_directory=where
         ) as cluster,
         Client(cluster, set_as_default=False) as client,  # type: ignore[no-untyped-call]
     ):

@@ -198,14 +198,15 @@ class Changing:
     def makedirs(self, path: Any, exist_ok: bool = False) -> None:
         """Make a directory and those above it, where the store keeps them."""
         name = spelled(path)
-        if exist_ok and self.exists(name) and self.isdir(name):
+        is_directory = self.isdir(name)
+        if is_directory and exist_ok:
             return
         target = self.own(name)
         if not target.backend.keeps_directories:
             return
-        if self.exists(name):
+        if is_directory or self.exists(name):
             raise FileExistsError(f"{name} is there already")
-        target.backend.make_directory(target.key)
+        target.backend.make_directory(target.key)  # another thread may have, meanwhile
 
     def rmdir(self, path: Any) -> None:
         """Remove a directory with nothing in it.

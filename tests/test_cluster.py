@@ -46,7 +46,7 @@ from tests.servers.process import free_ports, listening, running
 from tests.servers.s3 import VersityGateway
 from tests.test_readme import section
 
-FILES = 320
+FILES = 900
 LARGE = 40 << 20
 WRONG_SECRET = "anothersecret"
 MANY, HUGE = 20_000, 2 << 30
@@ -66,7 +66,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def little(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same with fewer bytes, for stores that take long; the large file goes by parts."""
-    return make_source(tmp_path_factory.mktemp("shared") / "little", 110, 9 << 20)
+    return make_source(tmp_path_factory.mktemp("shared") / "little", 60, 9 << 20)
 
 
 def make_source(root: Path, files: int, large: int) -> Path:

@@ -21,12 +21,12 @@ from blobfs.transfer import HOPELESS, MAX_FAILURES, of_all, raised
 if TYPE_CHECKING:
     from concurrent.futures import Executor, Future
 
-SHARES = 32
+SHARES = 16
 """Into how many tasks work is cut if no limit says otherwise: few workers end at one time."""
 
-FILES = (100, 1000)
-"""Files of a task, at least and at most, if there are as many: a task takes some milliseconds
-of its own, and what a dead worker had done of it is done again."""
+FILES = (250, 1000)
+"""Files of a task, at least and at most, if there are as many. What a dead worker had done of
+one is done again; but a task costs a Dask worker as much as 50 small files (measured)."""
 
 BYTES = (64 << 20, 256 << 20)
 """Bytes of a task, likewise; a file that is larger goes alone."""
@@ -153,8 +153,8 @@ def _wait(futures: "Sequence[Future[bytes]]") -> None:
 def shares(items: Sequence[T], size_of: Callable[[T], int]) -> Iterator[list[T]]:
     """Cut `items` into shares that are neither long nor large.
 
-    >>> [len(share) for share in shares([300 << 20, *[1] * 250], lambda size: size)]
-    [1, 100, 100, 50]
+    >>> [len(share) for share in shares([300 << 20, *[1] * 600], lambda size: size)]
+    [1, 250, 250, 100]
     """
     files, size = len(items), sum(map(size_of, items))
     most = min(max(files // SHARES, FILES[0]), FILES[1])

@@ -198,13 +198,16 @@ class Changing:
     def makedirs(self, path: Any, exist_ok: bool = False) -> None:
         """Make a directory and those above it, where the store keeps them."""
         name = spelled(path)
-        is_directory = self.isdir(name)
-        if is_directory and exist_ok:
+        try:
+            there = self.info(name)["type"]
+        except FileNotFoundError:
+            there = None
+        if there == "directory" and exist_ok:
             return
         target = self.own(name)
         if not target.backend.keeps_directories:
             return
-        if is_directory or self.exists(name):
+        if there is not None:
             raise FileExistsError(f"{name} is there already")
         target.backend.make_directory(target.key)  # another thread may have, meanwhile
 

@@ -76,6 +76,9 @@ class Store:
     """What chose it: a file, the embedded default, an argument."""
 
     delta: Literal["copy", "reference"] = "copy"
+    flat: bool = False
+    """Whether an upload goes to `<root>/<name>`, as AIFlow's does, and is no artifact."""
+
     links: Literal["inside", "follow", "skip", "error"] = "inside"
     jobs: int | None = None
     layout: HashedLayout = field(default_factory=HashedLayout)

@@ -1,5 +1,6 @@
 """Reference: an asset that points at bytes which stay where they are."""
 
+from blobfs.artifact.flat import check_flat
 from blobfs.artifact.naming import choose, look_up, settle
 from blobfs.artifact.reading import Found
 from blobfs.artifact.value import Artifact, UploadPlan, artifact_of, plan_of
@@ -18,6 +19,8 @@ def refer(store: Store, manifest: Manifest, name: str | None, version: str | Non
         name: of the asset, if any.
         version: of the asset; None: the next one.
     """
+    if store.flat:
+        check_flat(store, manifest)
     wanted = look_up(store, name, version)
     digest = manifest.header.digest
     chosen = choose(wanted, digest, store)
@@ -38,6 +41,8 @@ def plan_refer(
     store: Store, manifest: Manifest, name: str | None, version: str | None
 ) -> UploadPlan:
     """Return what `refer` would do; nothing is written."""
+    if store.flat:
+        check_flat(store, manifest)
     wanted = look_up(store, name, version)
     chosen = choose(wanted, manifest.header.digest, store)
     header = store.probe(manifest.header.digest)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from blobfs import plan as planning
+from blobfs.artifact.flat import check_flat, plan_flat, put_flat
 from blobfs.artifact.naming import Wanted, choose, look_up, settle
 from blobfs.artifact.repair import lacks, repair
 from blobfs.artifact.sink import StageSink
@@ -46,6 +47,8 @@ def upload(
     Raises:
         BlobfsError: see `blobfs.upload`.
     """
+    if store.flat:
+        check_flat(store, options.name, options.version)
     wanted = look_up(store, options.name, options.version)
     for left in reversed(range(ATTEMPTS)):
         try:
@@ -61,6 +64,8 @@ def _attempt(
     source: Uploadable, store: Store, wanted: Wanted, options: Options, callback: Callback
 ) -> Artifact:
     """Upload what the source holds now."""
+    if store.flat:
+        return put_flat(source, store, options, callback)
     work = _Work(source, store, options, callback)
     try:
         digest, manifest = work.known(), None
@@ -98,6 +103,9 @@ def last_registered(store: Store, digest: str) -> tuple[str | None, str | None]:
 
 def plan_upload(source: Uploadable, store: Store, options: Options) -> UploadPlan:
     """Return what `upload` would do; nothing is written."""
+    if store.flat:
+        check_flat(store, options.name, options.version)
+        return plan_flat(source, store, options)
     wanted = look_up(store, options.name, options.version)
     work = _Work(source, store, options, Silent(), dry=True)
     manifest = work.digest()

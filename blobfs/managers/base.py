@@ -179,6 +179,7 @@ class BlobManager:
             self.location(),
             origin=origin or self._held.origin,
             delta=self.options.get("delta", "copy"),
+            flat=self.options.get("layout") == "flat",
             links=self.options.get("links", "inside"),
             jobs=self.options.get("jobs"),
             open_url=open_url,

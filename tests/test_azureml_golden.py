@@ -637,3 +637,5 @@ def test_a_path_is_relative_to_the_working_directory_unless_to_another(
     assert locate(Path("a")).path == locate("file:./a").path == str(tmp_path / "a")
     assert locate("a", "b").path == str(tmp_path / "b/a")
     assert locate("file:///data/a").path == "/data/a"
+    with pytest.raises(ConfigError, match="NUL"):
+        locate("a\0b")

@@ -131,21 +131,23 @@ def _entries(directory: str, rules: Ignored) -> Iterator[os.DirEntry[str]]:
 
 def _target(entry: os.DirEntry[str]) -> tuple[str, int]:
     """Return where an entry leads and the kind of what is there, 0 if there is nothing."""
-    path = os.path.realpath(entry.path) if entry.is_symlink() else entry.path
     try:
+        if not entry.is_symlink():
+            kind = stat.S_IFDIR if entry.is_dir() else stat.S_IFREG if entry.is_file() else 0
+            return entry.path, kind
+        path = os.path.realpath(entry.path)
         return path, stat.S_IFMT(os.stat(path).st_mode)
     except (FileNotFoundError, NotADirectoryError):
-        return path, 0
+        return entry.path, 0
     except OSError as error:
         raise typed(error, f"looking at {entry.path!r}", SourceError) from error
 
 
 def _feed_file(hasher: "_Hash", path: str) -> None:
-    buffer = memoryview(bytearray(_CHUNK))
     try:
         with open(path, "rb", buffering=0) as file:
-            while size := file.readinto(buffer):
-                hasher.update(buffer[:size])
+            while data := file.read(_CHUNK):
+                hasher.update(data)
     except OSError as error:
         raise typed(error, f"reading {path!r}", SourceError) from error
 

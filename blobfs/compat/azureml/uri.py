@@ -145,12 +145,17 @@ def locate(path: str | os.PathLike[str], base: str | os.PathLike[str] = ".") -> 
         path: what was written.
         base: the directory of the file that it was written in.
 
+    Raises:
+        ConfigError: if it holds a NUL.
+
     >>> locate("https://example.org/data.csv").is_local, locate("file:/data/a").path
     (False, '/data/a')
     """
     text = without_prefix(os.fspath(path))
     if _is_remote(text):
         return Place(is_local=False, path=text)
+    if "\0" in text:
+        raise ConfigError(f"{text!r} is neither a path nor a URI: it holds a NUL")
     local = Path(text)
     return Place(
         is_local=True, path=str(local if local.is_absolute() else Path(base, local).resolve())

@@ -478,6 +478,14 @@ def test_an_ignore_file_that_cannot_be_read_is_an_error(
         function(tmp_path)
 
 
+def test_an_ignore_file_is_not_read_where_there_is_nothing_to_ask_about(tmp_path: Path) -> None:
+    (tmp_path / ".amlignore").mkdir()
+    assert content_hash(tmp_path) == sha256(b"0")
+    for function in (object_hash, upload_list):
+        with pytest.raises(BlobfsError):
+            function(tmp_path)
+
+
 def test_a_broken_link_is_no_ignore_file(tmp_path: Path) -> None:
     (tmp_path / ".amlignore").symlink_to("none")
     (tmp_path / ".gitignore").write_text(".*ignore\n")

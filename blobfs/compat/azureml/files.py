@@ -121,22 +121,29 @@ def files_below(root: str, rules: Ignored) -> list[File]:
 def _visit(walk: _Walk, level: _Level, entries: list[os.DirEntry[str]]) -> list[_Level]:
     """Take the files of a directory into the walk; return its directories."""
     below = []
-    excluded = walk.rules.excludes(level.real, [entry.name for entry in entries])
-    for entry, is_excluded in zip(entries, excluded, strict=True):
+    files = []
+    for entry in entries:
+        if not _is_directory(entry):
+            files.append(entry)
+            continue
         path = level.path + entry.name
-        real = os.path.join(level.real, entry.name)
-        if entry.is_symlink():
-            real = os.path.realpath(real)
-        if _is_directory(entry):
-            if entry.is_symlink() and _holds(real, level):
-                if not is_excluded:
-                    walk.refuse(path, "is a link to a directory that holds it")
-                    continue
-                _count_return(walk, path)
-            below.append(_Level(entry.path, path + "/", real, entry.name, level))
-        elif not is_excluded:
-            _take(walk, path, real)
+        real = _real(level, entry)
+        if entry.is_symlink() and _holds(real, level):
+            if not walk.rules.excludes(level.real, [entry.name])[0]:
+                walk.refuse(path, "is a link to a directory that holds it")
+                continue
+            _count_return(walk, path)
+        below.append(_Level(entry.path, path + "/", real, entry.name, level))
+    excluded = walk.rules.excludes(level.real, [entry.name for entry in files])
+    for entry, is_excluded in zip(files, excluded, strict=True):
+        if not is_excluded:
+            _take(walk, level.path + entry.name, _real(level, entry))
     return below
+
+
+def _real(level: _Level, entry: os.DirEntry[str]) -> str:
+    real = os.path.join(level.real, entry.name)
+    return os.path.realpath(real) if entry.is_symlink() else real
 
 
 def _take(walk: _Walk, path: str, location: str) -> None:

@@ -41,17 +41,17 @@ def object_hash(source: str | os.PathLike[str], *, component: bool = False) -> s
 
     Args:
         source: a file or directory, or a link to one.
-        component: whether it is the code of a component; see `Ignored.of_root`.
+        component: whether it is the code of a component; see `Ignored`.
 
     Raises:
         SourceNotFoundError: if there is no such file or directory.
         UnsafeNameError: if a name that is not ignored is not UTF-8.
         SourceError: if a directory is reached from itself through links.
         AccessError: if something may not be read.
-        IgnoreSyntaxError: see `Ignored.of_root`.
+        IgnoreSyntaxError: see `Ignored.excludes`.
     """
     root, is_directory = checked(source)
-    rules = Ignored.of_root(root, component=component)
+    rules = Ignored(root, component=component)
     hasher = hashlib.sha256(INITIAL)
     if is_directory:
         _feed_tree(hasher, root, rules)
@@ -69,15 +69,15 @@ def content_hash(source: str | os.PathLike[str], *, component: bool = False) -> 
 
     Args:
         source: a file or directory, or a link to one.
-        component: whether it is the code of a component; see `Ignored.of_root`.
+        component: whether it is the code of a component; see `Ignored`.
 
     Raises:
         SourceNotFoundError: if there is no such file or directory.
         SourceError, UnsafeNameError, AccessError: see `files_below`.
-        IgnoreSyntaxError: see `Ignored.of_root`.
+        IgnoreSyntaxError: see `Ignored.excludes`.
     """
     root, is_directory = checked(source)
-    rules = Ignored.of_root(root, component=component)
+    rules = Ignored(root, component=component)
     if os.path.islink(root):
         root = os.path.realpath(root)
     if is_directory:

@@ -13,7 +13,6 @@ import errno
 import io
 import os
 import posixpath
-import stat
 from collections.abc import Sequence
 from functools import lru_cache
 
@@ -28,18 +27,12 @@ COMPONENT = "__pycache__"
 
 
 class Ignored:
-    """The rules for one source; false if there are none."""
+    """The rules for one source, which are read when they are first asked about anything."""
 
-    __slots__ = ("_base", "_patterns")
+    __slots__ = ("_base", "_file", "_more", "_patterns")
 
-    def __init__(self, base: str, patterns: Sequence[Pattern]) -> None:
-        """Take rules whose paths are relative to the directory `base`."""
-        self._base = base
-        self._patterns = tuple(reversed(patterns))
-
-    @classmethod
-    def of_root(cls, root: str, *, component: bool = False) -> "Ignored":
-        """Return the rules for the source `root`; there are none for a single file.
+    def __init__(self, root: str, *, component: bool = False) -> None:
+        """Look for the file that counts for the source `root`; a single file has none.
 
         Args:
             root: the source, as its path was given.
@@ -47,21 +40,27 @@ class Ignored:
                 behind as well; paths are then relative to `root` as it was given.
 
         Raises:
-            IgnoreSyntaxError: if the file that counts is no regular one, is not UTF-8, or has a
-                line that AzureML fails on.
-            AccessError: if it may not be read.
+            IgnoreSyntaxError: if it is a link that leads to itself.
+            AccessError: if the system does not tell.
         """
-        found = _find(root)
-        lines = _read(found) if found else []
-        if component:
-            return cls(root, _patterns((*lines, COMPONENT)))
-        return cls(os.path.dirname(found or ""), _patterns(tuple(lines)))
-
-    def __bool__(self) -> bool:
-        return bool(self._patterns)
+        self._file = _find(root)
+        self._base = root if component else os.path.dirname(self._file or "")
+        self._more = [COMPONENT] if component else []
+        self._patterns: list[Pattern] | None = None
 
     def excludes(self, directory: str, names: Sequence[str]) -> list[bool]:
-        """Return for each of `names`, which lie in `directory`, whether it stays behind."""
+        """Return for each of `names`, which lie in `directory`, whether it stays behind.
+
+        Raises:
+            IgnoreSyntaxError: if the ignore file is no regular file, is not UTF-8, or has a
+                line that AzureML fails on; not if there are no `names`.
+            AccessError: if it may not be read.
+        """
+        if not names:
+            return []
+        if self._patterns is None:
+            lines = _read(self._file) if self._file else []
+            self._patterns = _patterns([*lines, *self._more])
         if not self._patterns:
             return [False] * len(names)
         way = os.path.relpath(directory, self._base)
@@ -72,14 +71,7 @@ class Ignored:
             ]
         else:
             paths = [*names] if way == "." else [f"{way}/{name}" for name in names]
-        return [self.excludes_path(path) for path in paths]
-
-    def excludes_path(self, path: str) -> bool:
-        """Whether the path, relative to the base, stays behind: the last line that matches."""
-        for pattern in self._patterns:
-            if pattern.regex.match(path):
-                return pattern.excludes
-        return False
+        return [_decide(self._patterns, path) for path in paths]
 
 
 def is_excluded(lines: Sequence[str], path: str | os.PathLike[str]) -> bool:
@@ -98,12 +90,12 @@ def is_excluded(lines: Sequence[str], path: str | os.PathLike[str]) -> bool:
     """
     text = "\n".join(line.removesuffix("\n") for line in lines)
     way = posixpath.normpath(os.fspath(path))
-    return _of_text(text).excludes_path(way.removeprefix("/"))
+    return _decide(_of_text(text), way.removeprefix("/"))
 
 
 @lru_cache(maxsize=16)
-def _of_text(text: str) -> Ignored:
-    return Ignored("", _patterns(tuple(_lines(text.removeprefix("\ufeff")))))
+def _of_text(text: str) -> list[Pattern]:
+    return _patterns(_lines(text.removeprefix("\ufeff")))
 
 
 def _find(root: str) -> str | None:
@@ -111,20 +103,20 @@ def _find(root: str) -> str | None:
     for name in NAMES:
         location = os.path.realpath(os.path.join(root, name))
         try:
-            mode = os.stat(location).st_mode
+            os.stat(location)
         except (FileNotFoundError, NotADirectoryError):
             continue
         except OSError as error:
             kind = IgnoreSyntaxError if error.errno == errno.ELOOP else SourceError
             raise typed(error, f"looking for the ignore file {location!r}", kind) from error
-        if not stat.S_ISREG(mode):
-            raise IgnoreSyntaxError(f"{location!r} is no ignore file: not a regular file")
         return location
     return None
 
 
 def _read(location: str) -> list[str]:
     try:
+        if not os.path.isfile(location):
+            raise IgnoreSyntaxError(f"{location!r} is no ignore file: not a regular file")
         with open(location, "rb") as file:
             content = file.read()
     except OSError as error:
@@ -142,5 +134,14 @@ def _lines(text: str) -> list[str]:
     return io.StringIO(text, newline=None).read().split("\n")
 
 
-def _patterns(lines: tuple[str, ...]) -> list[Pattern]:
-    return [pattern for pattern in map(read_line, lines) if pattern]
+def _patterns(lines: Sequence[str]) -> list[Pattern]:
+    """Return what the lines say, the last first."""
+    return [pattern for pattern in map(read_line, lines) if pattern][::-1]
+
+
+def _decide(patterns: list[Pattern], path: str) -> bool:
+    """Whether a path stays behind: the last line that matches it says so."""
+    for pattern in patterns:
+        if pattern.regex.match(path):
+            return pattern.excludes
+    return False

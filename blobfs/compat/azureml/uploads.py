@@ -28,18 +28,18 @@ def upload_list(
 
     Args:
         source: a file or directory, or a link to one.
-        component: whether it is the code of a component; see `Ignored.of_root`.
+        component: whether it is the code of a component; see `Ignored`.
 
     Raises:
         SourceNotFoundError: if there is no such file or directory.
         SourceError: if there is nothing to upload; and as UnsafeNameError, AccessError: see
             `files_below`.
-        IgnoreSyntaxError: see `Ignored.of_root`.
+        IgnoreSyntaxError: see `Ignored.excludes`.
     """
     path, is_directory = checked(source)
     if not is_directory:
         return [(_utf8(os.path.basename(path)), os.path.join(os.getcwd(), path))]
-    rules = Ignored.of_root(path, component=component)
+    rules = Ignored(path, component=component)
     root = os.path.realpath(path)
     name = os.path.basename(root)
     prefix = f"{_utf8(name)}/" if name else ""

@@ -65,7 +65,7 @@ class _Walk:
     problems: list[tuple[type[BlobfsError], str]] = field(default_factory=list)
 
     def refuse(self, path: str, what: str, kind: type[BlobfsError] = SourceError) -> None:
-        self.problems.append((kind, f"{ascii(path)[1:-1]} {what}"))
+        self.problems.append((kind, f"{shown(path)} {what}"))
 
 
 def checked(source: str | os.PathLike[str]) -> tuple[str, bool]:
@@ -161,6 +161,11 @@ def _take(walk: _Walk, path: str, location: str) -> None:
             walk.files.append(File(location, path, status.st_size))
         else:
             walk.refuse(path, "is no regular file")
+
+
+def shown(path: str) -> str:
+    """Return `path` as it can be printed: what is not UTF-8 of it is escaped."""
+    return path.encode(errors="backslashreplace").decode()
 
 
 def _is_directory(entry: os.DirEntry[str]) -> bool:

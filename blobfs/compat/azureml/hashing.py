@@ -13,7 +13,7 @@ import stat
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from blobfs.compat.azureml.files import File, checked, files_below
+from blobfs.compat.azureml.files import File, checked, files_below, shown
 from blobfs.compat.azureml.ignore import Ignored
 from blobfs.errors import SourceError, UnsafeNameError, typed
 
@@ -157,5 +157,5 @@ def _encoded(name: str, location: str) -> bytes:
         return name.encode()
     except UnicodeEncodeError as error:
         raise UnsafeNameError(
-            f"{ascii(location)[1:-1]} has a name that is not UTF-8, which AzureML cannot hash"
+            f"{shown(location)} has a name that is not UTF-8, which AzureML cannot hash"
         ) from error

@@ -10,7 +10,7 @@ Source: azure-ai-ml 1.35, `upload_directory` in `azure.ai.ml._utils._asset_utils
 import os
 from pathlib import Path
 
-from blobfs.compat.azureml.files import checked, files_below
+from blobfs.compat.azureml.files import checked, files_below, shown
 from blobfs.compat.azureml.ignore import Ignored
 from blobfs.errors import SourceError, UnsafeNameError
 
@@ -68,5 +68,5 @@ def _utf8(name: str) -> str:
     try:
         name.encode()
     except UnicodeEncodeError as error:
-        raise UnsafeNameError(f"{ascii(name)[1:-1]} is a name that is not UTF-8") from error
+        raise UnsafeNameError(f"{shown(name)} is a name that is not UTF-8") from error
     return name

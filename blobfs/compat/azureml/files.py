@@ -25,7 +25,7 @@ from blobfs.errors import (
     naming_all,
 )
 
-MAX_RETURNS = 1000
+MAX_RETURNS = 200
 """Times that a walk comes back to a directory that it is in. With one ignored link to where it
 lies it does so some 40 times, until the system gives up; with two, 2 to that power."""
 

@@ -37,6 +37,7 @@ class BlobManager:
     """The options that messages name when the storage, its place or its keys are wrong."""
 
     _store: "Store | None" = None
+    _root_dir: str | None = None
 
     def __new__(cls, *args: Any, **options: Any) -> "Self":  # noqa: ANN401 - a subclass may take more
         """Keep the configuration already: a subclass may forget its base's `__init__`."""
@@ -89,8 +90,14 @@ class BlobManager:
 
     @property
     def root_dir(self) -> str | None:
-        """The configured `root_directory`."""
-        return self.config.get("root_directory")
+        """The configured `root_directory`; one that a subclass sets is for itself alone."""
+        return (
+            self._root_dir if self._root_dir is not None else self.config.get("root_directory")
+        )
+
+    @root_dir.setter
+    def root_dir(self, directory: str | None) -> None:
+        self._root_dir = directory
 
     @property
     def log(self) -> "Logger":

@@ -299,3 +299,14 @@ def test_a_missing_root_is_told_in_aiflows_words() -> None:
             BlobManagerFactory.create_blob_manager(kind, config)
         told = "`root_directory` option of blob manager config is not configured."
         assert told in str(caught.value)
+
+
+def test_leftovers_of_aiflow_do_not_count_as_downloaded(tmp_path: Path) -> None:
+    """Neither an empty file of that name, nor a lock that nobody holds any more."""
+    manager = blobfs.LocalBlobManager({"root_directory": str(tmp_path / "root")})
+    handle = manager.upload(write_tree(tmp_path, {"w.zip": "whole"}) / "w.zip")
+    target = write_tree(tmp_path / "got", {"w.zip": "", "w.zip.lock": ""})
+    assert Path(manager.download(handle, target)).read_text() == "whole"
+    before = (target / "w.zip").stat().st_ino
+    manager.download(handle, target)
+    assert (target / "w.zip").stat().st_ino == before, "equal files are not fetched again"

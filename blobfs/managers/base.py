@@ -23,6 +23,13 @@ if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
 
 
+class _Root:
+    """Says that a root must be given; it may be a property, or be set as AIFlow's users may."""
+
+    def __get__(self, manager: object, kind: type) -> str:
+        raise NotImplementedError(f"{kind.__name__} must define root")
+
+
 class BlobManager:
     """Maps a configuration to an fsspec filesystem and a root; it moves no bytes itself.
 
@@ -112,10 +119,14 @@ class BlobManager:
         """Return the fsspec filesystem that the configuration means, ready to be used."""
         raise NotImplementedError(f"{type(self).__name__} must define filesystem()")
 
-    @property
-    def root(self) -> str:
-        """The path on that filesystem that everything lies under."""
-        raise NotImplementedError(f"{type(self).__name__} must define root")
+    if TYPE_CHECKING:
+
+        @property
+        def root(self) -> str:
+            """The path on that filesystem that everything lies under."""
+
+    else:
+        root = _Root()
 
     def location(self) -> Location:
         """Return how handles spell the root."""

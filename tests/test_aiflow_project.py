@@ -282,6 +282,8 @@ def test_a_name_alone_is_at_the_top_of_the_bucket_where_aiflow_puts_it(
     assert read("both.zip") == "team/both.zip"
     with pytest.raises(blobfs.ArtifactNotFoundError, match="Cannot download none"):
         read("none.zip")
+    with pytest.raises(UnsafeNameError, match=r"Cannot download other: .* is a directory"):
+        read("other")
     for outside in (f"s3://{BUCKET}/old.zip", "other/x.zip", "team/../old.zip", "..", "./old"):
         with pytest.raises(UnsafeNameError, match="Cannot download"):
             read(outside)

@@ -65,10 +65,14 @@ class BlobManager:
     @cached_property
     def options(self) -> Options:
         """What the configuration says, checked."""
+        return self.checked(self.config)
+
+    def checked(self, config: Mapping[str, Any]) -> Options:
+        """Return what a configuration says; see `check_options`."""
         if self.keys is not None:
-            return check_options(self.config, self.keys)
+            return check_options(config, self.keys)
         known = {name for key in COMMON_KEYS for name in (key.name, *key.aliases)}
-        common = {name: value for name, value in self.config.items() if name in known}
+        common = {name: value for name, value in config.items() if name in known}
         optional = [replace(key, required=False) for key in COMMON_KEYS]
         return check_options(common, optional, where=self._held.origin)
 

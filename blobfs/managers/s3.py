@@ -1,14 +1,13 @@
 """Blob manager for S3, and everything that speaks its protocol."""
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from blobfs.artifact.reading import Found
 from blobfs.backend.base import Backend
 from blobfs.backend.failure import Advice
-from blobfs.config import COMMON_KEYS, ConfigDict, Key, Options, check_options
-from blobfs.errors import ArtifactNotFoundError
+from blobfs.config import COMMON_KEYS, ConfigDict, Key, Options
+from blobfs.errors import ArtifactNotFoundError, UnsafeNameError
 from blobfs.location import Location
 from blobfs.managers.base import BlobManager, joined
 from blobfs.managers.extras import importing
@@ -58,16 +57,15 @@ class S3BlobManager(BlobManager):
         credentials="`access_key_id`, `access_key_secret` and `profile`",
     )
 
-    @cached_property
-    def options(self) -> Options:
-        """What the configuration says, checked."""
-        config = self.config
+    def checked(self, config: Mapping[str, Any]) -> Options:
         if config.get("bucket_name") and not any(map(config.get, ROOTS)):
             config = _rooted(config)
-        return check_options(config, self.keys or ())
+        return super().checked(config)
 
     def find(self, handle: str) -> Found:
         """Return what a handle names; a name alone is AIFlow's, if nothing at the root has it.
+
+        Its manager puts every file at the top of the bucket and returns that name.
 
         Raises:
             UnsafeNameError: if it lies outside the root.
@@ -81,12 +79,15 @@ class S3BlobManager(BlobManager):
         except ArtifactNotFoundError:
             pass
         try:
-            return type(self)(_rooted(self.config)).find(top)
+            found = type(self)(_rooted(self.config)).find(top)
         except ArtifactNotFoundError:
             raise ArtifactNotFoundError(
                 f"Cannot download {handle}: there is neither {here} nor, where AIFlow puts it,"
                 f" {top}"
             ) from None
+        if found.is_tree:  # which AIFlow never put there
+            raise UnsafeNameError(f"{top} is a directory outside the root {self.root}")
+        return found
 
     def filesystem(self) -> "AbstractFileSystem":
         s3fs = importing("s3fs", "s3")

@@ -174,18 +174,28 @@ def key_fault(key: str) -> str | None:
 def under(path: str, root: str) -> str | None:
     """Return `path` relative to `root`, `""` if they are equal, None if it lies elsewhere.
 
-    Both are normalised first, so `/store/../x` and `/store2` lie outside `/store`.
+    Both are normalised first, so `/store/../x` and `/store2` lie outside `/store`. If one is
+    relative, so must be the other.
 
     >>> under("/store/a", "/store"), under("/store/../x", "/store"), under("/store2", "/store")
     ('a', None, None)
+    >>> under("a", "."), under("../a", "."), under("/a", "."), under("../../a", "..")
+    ('a', None, None, None)
     """
-    path, root = posixpath.normpath(path), posixpath.normpath(root)
+    path, root = _normal(path), _normal(root)
     if path == root:
         return ""
-    prefix = root if root.endswith("/") else root + "/"
-    if not path.startswith(prefix):
+    prefix = "" if root == "." else root if root.endswith("/") else root + "/"
+    rest = path.removeprefix(prefix)
+    if rest == path and (prefix or path.startswith("/")):
         return None
-    return path[len(prefix) :]
+    return None if rest.partition("/")[0] == ".." else rest
+
+
+def _normal(path: str) -> str:
+    """Normalise a path; POSIX would keep two slashes at its beginning."""
+    path = posixpath.normpath(path)
+    return path[1:] if path.startswith("//") else path
 
 
 def folding_siblings(paths: Iterable[str]) -> list[tuple[str, str]]:

@@ -129,8 +129,13 @@ def test_the_nightlys_spelling_means_the_same() -> None:
     assert config.get_customized_config() is options
     assert create(config).config is options
     assert create(BlobConfig(config)).config is options
-    with pytest.raises(ConfigError):
+    assert create(config=config).config is options
+    with pytest.raises(ConfigError, match=r"^The blob manager option is not configured\."):
         BlobManagerConfig(None)
+    with pytest.raises(
+        ConfigError, match=r"^The `blob_manager_class` option of blob config is"
+    ):
+        BlobManagerConfig({})
 
 
 # --- The factory

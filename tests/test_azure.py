@@ -16,7 +16,6 @@ import weakref
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
 from pathlib import Path
 from time import monotonic, time
 from typing import Any
@@ -36,9 +35,9 @@ from tests.conformance import ManagerTests
 from tests.places import Place, content, write_tree
 from tests.remote import CONTAINER, AzureBlobs, azure_place, gen2_account_place
 from tests.servers.azure import Azurite
-from tests.servers.cache import package
 from tests.servers.fixtures import proxied, started
 from tests.servers.proxy import Rule
+from tests.servers.tls import certified
 
 ABSENT = "sha256:" + "0" * 64
 
@@ -343,51 +342,9 @@ class Certified(Azurite):
     """One whose certificate was signed by an authority, as every library wants it."""
 
     def _security(self, directory: Path) -> list[str]:
-        package("cryptography", "https")
-        from cryptography import x509
-        from cryptography.hazmat.primitives import hashes, serialization
-        from cryptography.hazmat.primitives.asymmetric import ec
-
-        keys = {
-            name: ec.generate_private_key(ec.SECP256R1()) for name in ("authority", self.host)
-        }
-        names = {n: x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, n)]) for n in keys}
-        issuer = keys["authority"].public_key()
-        usage = dict.fromkeys(
-            (
-                *("digital_signature", "content_commitment", "key_encipherment"),
-                *("data_encipherment", "key_agreement", "encipher_only", "decipher_only"),
-            ),
-            False,
-        )
-        for name, key in keys.items():
-            extensions: list[tuple[x509.ExtensionType, bool]] = [
-                (x509.BasicConstraints(ca=name == "authority", path_length=None), True),
-                (x509.SubjectKeyIdentifier.from_public_key(key.public_key()), False),
-                (x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer), False),
-            ]
-            if name == "authority":
-                use = x509.KeyUsage(key_cert_sign=True, crl_sign=True, **usage)
-                extensions.append((use, True))
-            else:
-                address = x509.IPAddress(ip_address(self.host))
-                extensions.append((x509.SubjectAlternativeName([address]), False))
-            builder = (
-                x509.CertificateBuilder(names["authority"], names[name], key.public_key())
-                .serial_number(x509.random_serial_number())
-                .not_valid_before(datetime.now(UTC) - timedelta(days=1))
-                .not_valid_after(datetime.now(UTC) + timedelta(days=2))
-            )
-            for extension, critical in extensions:
-                builder = builder.add_extension(extension, critical=critical)
-            signed = builder.sign(keys["authority"], hashes.SHA256())
-            pem = signed.public_bytes(serialization.Encoding.PEM)
-            (directory / f"{name}.pem").write_bytes(pem)
-        encoding = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
-        secret = keys[self.host].private_bytes(*encoding, serialization.NoEncryption())
-        (directory / "key.pem").write_bytes(secret)
-        self.certificate = directory / "authority.pem"
-        files = ["--cert", f"{directory}/{self.host}.pem", "--key", f"{directory}/key.pem"]
+        certificate = certified(self.host, directory)
+        self.certificate = certificate.authority
+        files = ["--cert", str(certificate.chain), "--key", str(certificate.key)]
         return [*files, "--oauth", "basic"]
 
 

@@ -69,6 +69,16 @@ class ForgetfulCopying(Copying):
         self.target = self.config["directory"]
 
 
+class Renaming(Copying):
+    """Keeps what AIFlow's base leaves free under names that ours uses."""
+
+    def __init__(self, config: dict[str, Any]) -> None:
+        super().__init__(config)
+        self.root_dir = self.target
+        for name in ("root", "options", "location", "filesystem", "backend"):
+            setattr(self, name, self.target)
+
+
 class Duck:
     """No subclass of anything."""
 
@@ -115,7 +125,7 @@ def test_artifacts_work_on_it(kind: type, tree: Path, tmp_path: Path) -> None:
     assert list((tmp_path / "d").rglob("LocalUpload/*/tree/a.txt"))
 
 
-@pytest.mark.parametrize("kind", [Copying, ForgetfulCopying])
+@pytest.mark.parametrize("kind", [Copying, ForgetfulCopying, Renaming])
 def test_one_that_moves_bytes_itself_does_just_that(
     kind: type, tree: Path, tmp_path: Path
 ) -> None:

@@ -22,6 +22,9 @@ from blobfs.managers import class_path, import_class
 _FLAT = ("root_directory", "repo_name", "remote_repository", "local_repository")
 """One of these beside the class makes it a flat section, which holds its options itself."""
 
+NO_SECTION = "The `blob` option is not configured in the project.yaml option. Please add it!"
+"""AIFlow's words, which its users match on."""
+
 
 class WorkflowPropertyKeys:
     """Names of the sections of `project.yaml`."""
@@ -32,6 +35,8 @@ class WorkflowPropertyKeys:
 class BlobConfig(dict[str, Any]):
     """The `blob` section of `project.yaml`: a class and its options, nothing else."""
 
+    _no_section = NO_SECTION
+
     def __init__(self, config: Mapping[str, Any] | None) -> None:
         """Take the two over from `config`; the options stay the very same object.
 
@@ -40,9 +45,7 @@ class BlobConfig(dict[str, Any]):
         """
         super().__init__()
         if config is None:
-            raise ConfigError(
-                "The `blob` option is not configured in the project.yaml option. Please add it!"
-            )
+            raise ConfigError(self._no_section)
         if not isinstance(config, Mapping):
             raise ConfigError(
                 f"The `blob` option must be a mapping, not {type(config).__name__}."
@@ -75,6 +78,8 @@ class BlobConfig(dict[str, Any]):
 class BlobManagerConfig(BlobConfig):
     """The same as AIFlow's last nightly spells it."""
 
+    _no_section = f"The blob manager option is not configured. {NO_SECTION}"
+
     def get_class(self) -> str:
         """Return the path, or the short name, of the blob manager's class."""
         return self.blob_manager_class()
@@ -90,7 +95,7 @@ class BlobManagerFactory:
     @classmethod
     def create_blob_manager(
         cls,
-        class_name: str | BlobConfig | None,
+        class_name: str | BlobConfig | None = None,
         config: Mapping[str, Any] | None = None,
     ) -> Any:  # noqa: ANN401 - anything with upload and download is a blob manager
         """Return a new manager of the class, made with `config`; None for no class.
@@ -98,16 +103,18 @@ class BlobManagerFactory:
         Args:
             class_name: a class path, ours, AIFlow's or your own; a short name such as `local`;
                 or a `BlobConfig`, alone.
-            config: what the class is called with, the same object.
+            config: what the class is called with, the same object; alone it is a `BlobConfig`,
+                as the nightly names its one argument.
 
         Raises:
             ImportError: if the module has no such class, or there is no dot in the path.
             ModuleNotFoundError: if there is no such module.
             ConfigError: if what is there is no class with upload and download.
         """
-        if isinstance(class_name, BlobConfig):
-            return cls.create_blob_manager(class_name[CLASS], class_name[OPTIONS])
-        if class_name is None:
+        section = config if class_name is None else class_name
+        if isinstance(section, BlobConfig):
+            return cls.create_blob_manager(section[CLASS], section[OPTIONS])
+        if class_name is None or isinstance(class_name, BlobConfig):
             return None
         return import_class(class_path(class_name))(config)
 

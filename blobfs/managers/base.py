@@ -23,6 +23,13 @@ if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
 
 
+class _Root:
+    """Says that a root must be given; it may be a property, or be set as AIFlow's users may."""
+
+    def __get__(self, manager: object, kind: type) -> str:
+        raise NotImplementedError(f"{kind.__name__} must define root")
+
+
 class BlobManager:
     """Maps a configuration to an fsspec filesystem and a root; it moves no bytes itself.
 
@@ -37,6 +44,7 @@ class BlobManager:
     """The options that messages name when the storage, its place or its keys are wrong."""
 
     _store: "Store | None" = None
+    _root_dir: str | None = None
 
     def __new__(cls, *args: Any, **options: Any) -> "Self":  # noqa: ANN401 - a subclass may take more
         """Keep the configuration already: a subclass may forget its base's `__init__`."""
@@ -57,10 +65,14 @@ class BlobManager:
     @cached_property
     def options(self) -> Options:
         """What the configuration says, checked."""
+        return self.checked(self.config)
+
+    def checked(self, config: Mapping[str, Any]) -> Options:
+        """Return what a configuration says; see `check_options`."""
         if self.keys is not None:
-            return check_options(self.config, self.keys)
+            return check_options(config, self.keys)
         known = {name for key in COMMON_KEYS for name in (key.name, *key.aliases)}
-        common = {name: value for name, value in self.config.items() if name in known}
+        common = {name: value for name, value in config.items() if name in known}
         optional = [replace(key, required=False) for key in COMMON_KEYS]
         return check_options(common, optional, where=self._held.origin)
 
@@ -89,8 +101,14 @@ class BlobManager:
 
     @property
     def root_dir(self) -> str | None:
-        """The configured `root_directory`."""
-        return self.config.get("root_directory")
+        """The configured `root_directory`; one that a subclass sets is for itself alone."""
+        return (
+            self._root_dir if self._root_dir is not None else self.config.get("root_directory")
+        )
+
+    @root_dir.setter
+    def root_dir(self, directory: str | None) -> None:
+        self._root_dir = directory
 
     @property
     def log(self) -> "Logger":
@@ -105,10 +123,14 @@ class BlobManager:
         """Return the fsspec filesystem that the configuration means, ready to be used."""
         raise NotImplementedError(f"{type(self).__name__} must define filesystem()")
 
-    @property
-    def root(self) -> str:
-        """The path on that filesystem that everything lies under."""
-        raise NotImplementedError(f"{type(self).__name__} must define root")
+    if TYPE_CHECKING:
+
+        @property
+        def root(self) -> str:
+            """The path on that filesystem that everything lies under."""
+
+    else:
+        root = _Root()
 
     def location(self) -> Location:
         """Return how handles spell the root."""

@@ -101,10 +101,11 @@ class HDFSBlobManager(BlobManager):
 
     def location(self) -> Location:
         address, root = self._address, self.root.rstrip("/")
+        paths = (self.root, root.lstrip("/") or ".")  # all that AIFlow's handles say
         if not address.is_web:
-            return Location(f"hdfs://{address.netloc}{root}")
+            return Location(f"hdfs://{address.netloc}{root}", paths)
         url = f"webhdfs://{address.netloc}{root}"
-        return Location(url, (f"s{url}",))
+        return Location(url, (f"s{url}", *paths))
 
     def bare_backend(self) -> Backend:
         address = self._address

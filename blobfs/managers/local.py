@@ -33,7 +33,10 @@ class LocalBlobManager(BlobManager):
         return os.path.abspath(os.path.expanduser(str(self.options["root_directory"])))
 
     def location(self) -> Location:
-        return Location(self.root, (f"file://{self.root}", f"local://{self.root}"))
+        # AIFlow's handles begin with the root as it is written, from the working directory on.
+        written = str(self.options["root_directory"])
+        relative = () if os.path.isabs(written) else (written,)
+        return Location(self.root, (f"file://{self.root}", f"local://{self.root}", *relative))
 
     def backend(self) -> LocalBackend:
         return LocalBackend(self.root, self.options.get("mode"))

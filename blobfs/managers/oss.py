@@ -1,7 +1,7 @@
 """Blob manager for Alibaba Cloud's OSS."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from blobfs.backend.base import Backend
@@ -74,7 +74,17 @@ class OssBlobManager(BlobManager):
         return joined(self.options["bucket"], self.options["root_directory"])
 
     def location(self) -> Location:
-        return Location(f"oss://{self.root}")
+        return Location(f"oss://{self.root}", tuple(self._spellings()))
+
+    def _spellings(self) -> Iterator[str]:
+        """Yield how AIFlow's handles begin, those of its early versions (a key) last."""
+        bucket, _, path = self.root.partition("/")
+        host = self.service_url.partition("://")[2].rstrip("/")
+        for before in ("", "https://", "http://"):  # the endpoint was taken as it was written
+            yield f"{bucket}.{before}{host}/{path}"
+        for scheme in ("https", "http"):
+            yield f"{scheme}://{bucket}.{host}/{path}"
+        yield path or "."
 
     def bare_backend(self) -> Backend:
         filesystem = self.filesystem()

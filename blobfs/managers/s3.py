@@ -1,11 +1,13 @@
 """Blob manager for S3, and everything that speaks its protocol."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from blobfs.artifact.reading import Found
 from blobfs.backend.base import Backend
 from blobfs.backend.failure import Advice
-from blobfs.config import COMMON_KEYS, Key
+from blobfs.config import COMMON_KEYS, ConfigDict, Key, Options
+from blobfs.errors import ArtifactNotFoundError, UnsafeNameError
 from blobfs.location import Location
 from blobfs.managers.base import BlobManager, joined
 from blobfs.managers.extras import importing
@@ -20,11 +22,16 @@ CONNECT = 5
 READ = 60
 """Seconds to wait for more of an answer."""
 
+ROOTS = ("root_directory", "repo_name", "remote_repository")
+"""Every spelling of the root."""
+
 
 class S3BlobManager(BlobManager):
     """The objects of `bucket` below `root_directory`.
 
     Without keys, botocore's chain is asked: environment, profile, container, instance.
+    AIFlow's manager knows no root and puts every file at the top of the bucket: where this is
+    written as there, `bucket_name`, a missing `root_directory` means all of it.
     """
 
     keys: ClassVar[Sequence[Key] | None] = (
@@ -50,6 +57,38 @@ class S3BlobManager(BlobManager):
         credentials="`access_key_id`, `access_key_secret` and `profile`",
     )
 
+    def checked(self, config: Mapping[str, Any]) -> Options:
+        if config.get("bucket_name") and not any(map(config.get, ROOTS)):
+            config = _rooted(config)
+        return super().checked(config)
+
+    def find(self, handle: str) -> Found:
+        """Return what a handle names; a name alone is AIFlow's, if nothing at the root has it.
+
+        Its manager puts every file at the top of the bucket and returns that name.
+
+        Raises:
+            UnsafeNameError: if it lies outside the root.
+            ArtifactNotFoundError: if there is nothing.
+        """
+        if "/" in handle or handle in ("", ".", "..") or "/" not in self.root:
+            return super().find(handle)
+        here, top = self.location().handle(handle), f"s3://{self.options['bucket']}/{handle}"
+        try:
+            return super().find(here)
+        except ArtifactNotFoundError:
+            pass
+        try:
+            found = type(self)(_rooted(self.config)).find(top)
+        except ArtifactNotFoundError:
+            raise ArtifactNotFoundError(
+                f"Cannot download {handle}: there is neither {here} nor, where AIFlow puts it,"
+                f" {top}"
+            ) from None
+        if found.is_tree:  # which AIFlow never put there
+            raise UnsafeNameError(f"{top} is a directory outside the root {self.root}")
+        return found
+
     def filesystem(self) -> "AbstractFileSystem":
         s3fs = importing("s3fs", "s3")
         options = self._filesystem_options() | self.options.reveal("storage_options", {})
@@ -62,7 +101,8 @@ class S3BlobManager(BlobManager):
         return joined(self.options["bucket"], self.options["root_directory"])
 
     def location(self) -> Location:
-        return Location(f"s3://{self.root}", (f"s3a://{self.root}", f"s3n://{self.root}"))
+        key = self.root.partition("/")[2] or "."  # AIFlow's handles are keys of the bucket
+        return Location(f"s3://{self.root}", (f"s3a://{self.root}", f"s3n://{self.root}", key))
 
     def bare_backend(self) -> Backend:
         if not (opening := self._obstore()):
@@ -198,6 +238,13 @@ class S3BlobManager(BlobManager):
             )
             return lambda: written
         return _Chain(options.get("profile"))
+
+
+def _rooted(config: Mapping[str, Any]) -> ConfigDict:
+    """Return a configuration with all of the bucket as its root."""
+    others = {name: value for name, value in config.items() if name not in ROOTS}
+    origin = getattr(config, "origin", "blob_manager_config")
+    return ConfigDict({**others, "root_directory": "/"}, origin=origin)
 
 
 def _of_environment(*names: str) -> str | None:

@@ -112,7 +112,7 @@ def upload(  # noqa: PLR0913 - the public interface
             base=base_digest,
             check=check,
             use_cache=hash_cache,
-            jobs=jobs,
+            jobs=_in_flight(jobs, executor, opened),
             spread=spread_over(executor, opened),
             callback=callback,
         )
@@ -215,7 +215,7 @@ def download(  # noqa: PLR0913 - the public interface
         found,
         target,
         overwrite=overwrite,
-        jobs=jobs,
+        jobs=_in_flight(jobs, executor, found.store),
         spread=spread_over(executor, found.store),
         callback=callback,
     )
@@ -312,6 +312,15 @@ def spread_over(executor: "Executor | None", store: Store) -> "Spread | None":
     from blobfs.artifact.spread import Spread
 
     return Spread(executor, reopening(store))
+
+
+def _in_flight(jobs: int | None, executor: "Executor | None", store: Store) -> int | None:
+    """Return how many files are in flight: in each task, if several of them run at a time."""
+    if executor is None or jobs or store.jobs:
+        return jobs
+    from blobfs.artifact.spread import IN_FLIGHT
+
+    return min(store.backend.jobs, IN_FLIGHT)
 
 
 def _referred(store: Store, url: str) -> Manifest:

@@ -31,6 +31,9 @@ one is done again; but a task costs a Dask worker as much as 50 small files (mea
 BYTES = (64 << 20, 256 << 20)
 """Bytes of a task, likewise; a file that is larger goes alone."""
 
+IN_FLIGHT = 16
+"""Files in flight in a task if nothing else says: several tasks run at a time."""
+
 WAITING = 512
 """Tasks that the executor has at a time."""
 

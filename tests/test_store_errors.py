@@ -43,10 +43,16 @@ def behind(request: pytest.FixtureRequest) -> Iterator[Behind]:
         yield Behind(request.param, server, proxy)
 
 
+@pytest.fixture(autouse=True)
+def brisk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is asked again is asked again soon."""
+    monkeypatch.setattr(patient, "LEAST", 0.01)
+
+
 @pytest.fixture
 def soon_tired(monkeypatch: pytest.MonkeyPatch) -> None:
     """What was answered once is asked again for a moment only."""
-    monkeypatch.setattr(patient, "CHAIN", 1.5)
+    monkeypatch.setattr(patient, "CHAIN", 0.3)
 
 
 @pytest.fixture

@@ -113,6 +113,10 @@ class HadoopBackend(Backend):
         """List a directory, or raise FileNotFoundError; of a file, return nothing."""
 
     @abstractmethod
+    def remove_empty(self, key: str) -> None:
+        """Remove a directory, but nothing if something came into it meanwhile."""
+
+    @abstractmethod
     def replace(self, temporary: str, key: str) -> None:
         """Move a file to its key, in place of one that may be there."""
 
@@ -160,7 +164,7 @@ class HadoopBackend(Backend):
     def remove_directory(self, key: str) -> None:
         if self.children(key):
             raise FileExistsError(f"{self._path(key)} is not empty")
-        self.remove_tree(key)
+        self.remove_empty(key)
 
     def is_directory(self, key: str) -> bool:
         try:

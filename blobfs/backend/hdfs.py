@@ -165,6 +165,10 @@ class HdfsBackend(HadoopBackend):
         with suppress(FileNotFoundError), self.telling("removing", prefix) as path:
             self._fs.delete_dir(libhdfs.encode(path))
 
+    def remove_empty(self, key: str) -> None:
+        with self.telling("removing", key) as path:
+            self._connected().remove_directory(path)
+
     def is_there(self, key: str) -> bool:
         """Whether anything lies at `key`."""
         try:

@@ -119,6 +119,15 @@ class Client:
             return False
         raise error
 
+    def remove_directory(self, path: str) -> None:
+        """Remove a directory with nothing in it.
+
+        Raises:
+            OSError: if something is in it, or it cannot be removed.
+        """
+        if self._library.hdfsDelete(self._handle, encode(path), 0) != 0:
+            raise _failed("removing")
+
     def rename(self, path: str, new: str) -> bool:
         """Rename as Hadoop does, which refuses a file that is there; False if it says no more.
 
@@ -275,6 +284,7 @@ def _declared(library: Any) -> Any:  # noqa: ANN401 - as above
         ("hdfsBuilderConnect", c_void_p, [c_void_p]),
         ("hdfsDisconnect", c_int, [c_void_p]),
         ("hdfsExists", c_int, [c_void_p, c_char_p]),
+        ("hdfsDelete", c_int, [c_void_p, c_char_p, c_int]),
         ("hdfsRename", c_int, [c_void_p, c_char_p, c_char_p]),
         ("hdfsGetLastExceptionStackTrace", c_char_p, []),
     ):

@@ -109,6 +109,9 @@ class WebHdfsBackend(HadoopBackend):
         with suppress(FileNotFoundError), self.telling("deleting", key) as path:
             self._caller.ask("DELETE", "DELETE", path, recursive="false")
 
+    def remove_empty(self, key: str) -> None:
+        self.delete(key)  # which is not recursive
+
     def remove_tree(self, prefix: str) -> None:
         with suppress(FileNotFoundError), self.telling("removing", prefix) as path:
             self._caller.ask("DELETE", "DELETE", path, recursive="true")

@@ -121,6 +121,11 @@ class UrlTests:
                 read(path)
         with fs.open(path, block_size=1 << 20) as file, pytest.raises(IntegrityError):
             list(iter(lambda: file.read(1 << 20), b""))
+        for first in (100, 1 << 20):  # what is read ahead, then what is too large for that
+            with fs.open(path, block_size=1 << 20) as file:
+                assert file.read(first) == data[:first]
+                with pytest.raises(IntegrityError):
+                    list(iter(lambda: file.read((1 << 20) + 1), b""))
         assert not list(tmp_path.glob("*got*"))
         place.around.write(key, data[:-1])
         with pytest.raises(IntegrityError, match="instead of"):
@@ -173,9 +178,12 @@ class UrlTests:
         assert place.read("mine/large") == large == fs.cat_file("kept/mine/large")
         assert place.read("moved") == b"local"
         assert fs.cat_file("kept/mine/large", 5, 9) == large[5:9]
+        with pytest.raises(NotADirectoryError):
+            fs.rmdir("kept/moved")
         fs.rm_file("kept/moved")
-        with pytest.raises(FileNotFoundError):
-            fs.rm_file("kept/moved")
+        for remove in (fs.rm_file, fs.rm):
+            with pytest.raises(FileNotFoundError):
+                remove("kept/moved")
         fs.rm("kept/mine", recursive=True)
         assert place.keys("mine") == set()
         assert not fs.exists("kept/mine")

@@ -88,12 +88,13 @@ class ReadFile(AbstractBufferedFile):  # type: ignore[misc] # fsspec has no type
 
     def _check(self, start: int, data: bytes) -> None:
         """Hash what is read in order; at the end of the file all of it must have its digest."""
-        if self._located.digest is None or self._hashed != start:
+        if self._located.digest is None or self._hashed is None or start > self._hashed:
             self._hashed = None  # something was left out: no digest is to be had
             return
-        self._hasher.update(data)
-        self._hashed += len(data)
-        if self._hashed == self.size:
+        new = data[self._hashed - start :]  # what was read ahead before was hashed then
+        self._hasher.update(new)
+        self._hashed += len(new)
+        if new and self._hashed == self.size:
             found = PREFIX + self._hasher.hexdigest()
             self._hashed = None
             if found != self._located.digest:

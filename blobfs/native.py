@@ -1,7 +1,7 @@
 """Where bytes lie, for programs that ask the storage itself instead of blobfs."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 from urllib.parse import quote
 
 from blobfs.config import find_store, store_from_dict
@@ -31,8 +31,12 @@ def native_url(ref: str, *, store: StoreLike = None, library: Library = "fsspec"
         library: that opens the URL, with `storage_options` for the same one.
 
     Raises:
-        ConfigError: if its bytes do not lie in one place under their own names.
+        ConfigError: if its bytes do not lie in one place under their own names, or if there is
+            no such library.
     """
+    if library not in get_args(Library):
+        known = ", ".join(get_args(Library))
+        raise ConfigError(f"library={library!r} is none that is known: {known}")
     found = find(ref, store=store)
     opened, header = found.store, found.header
     if header is not None and header.url:
@@ -72,7 +76,7 @@ def storage_options(
             f"{store} was opened from a dict and has no name to find its options by: give"
             " storage_options that dict"
         )
-    native_url(ref, store=store)  # refuses what it would not name
+    native_url(ref, store=store, library=library)  # refuses what it would not name
     parsed = parse(ref)
     if isinstance(store, Mapping):
         config = store_from_dict(store)

@@ -8,7 +8,7 @@ import errno
 import os
 import stat
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 
 from blobfs.backend import files
@@ -97,10 +97,12 @@ class LocalBackend(Backend):
         below = f"{prefix}/" if prefix else ""
         found = []
         for entry in self._scan(prefix):
-            if entry.is_dir():
-                found.append(Object(f"{below}{entry.name}/", 0, "", entry.stat().st_mtime))
-            elif entry.is_file():
-                found.append(_object(below + entry.name, entry.stat()))
+            with suppress(FileNotFoundError):  # it went away meanwhile
+                status = entry.stat()
+                if stat.S_ISDIR(status.st_mode):
+                    found.append(Object(f"{below}{entry.name}/", 0, "", status.st_mtime))
+                elif stat.S_ISREG(status.st_mode):
+                    found.append(_object(below + entry.name, status))
         return found
 
     def names(self, prefix: str) -> list[str]:

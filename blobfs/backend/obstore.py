@@ -206,7 +206,7 @@ class ObstoreBackend(Backend):
         import obstore
 
         with self._telling("signing", key) as path:
-            signing: Any = self._store  # S3 and Azure both do
+            signing: Any = self._store  # of those that it may be, S3's signs
             return str(obstore.sign(signing, "GET", path, timedelta(seconds=seconds)))
 
     def _fetching(self, size: int) -> "ObjectStore":

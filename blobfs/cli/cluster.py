@@ -51,9 +51,8 @@ def cluster(address: str | None) -> Iterator["Executor | None"]:
             log().warning("%s has no worker yet: waiting for one", address)
         yield client.get_executor()
     finally:
-        with suppress(
-            Exception
-        ):  # it may be gone; the command has done its work, or said why not
+        # It may be gone; the command has done its work, or said why not.
+        with suppress(Exception):
             client.close(FAREWELL)
 
 

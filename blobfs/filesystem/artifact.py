@@ -97,8 +97,6 @@ class Tree:
 class ArtifactPath:
     """A file or a directory of an artifact."""
 
-    writable = False
-
     def __init__(self, name: str, tree: Tree, path: str) -> None:
         """Stand for `path` in `tree`, which the filesystem calls `name`."""
         self.name = name

@@ -185,8 +185,8 @@ class Changing:
             self.own(each)  # all of them, before the first is gone
         for each in reversed(found):
             target = self.own(each)
-            if target.backend.keeps_directories and self.isdir(each):
-                target.backend.remove_directory(target.key)
+            if target.backend.keeps_directories or not recursive:
+                self.rm_file(each)
             else:
                 target.backend.delete(target.key)
 
@@ -218,4 +218,6 @@ class Changing:
             FileExistsError: if something is in it.
         """
         target = self.own(path)
+        if self.exists(path) and not self.isdir(path):
+            raise NotADirectoryError(f"{target.name} is no directory")
         target.backend.remove_directory(target.key)

@@ -6,6 +6,7 @@ fsspec makes a filesystem for every thread; what they find out is shared here.
 import os
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
+from contextlib import suppress
 from threading import Lock
 from typing import TypeVar
 
@@ -22,6 +23,7 @@ T = TypeVar("T")
 _stores: dict[Hashable, Store] = {}
 _trees: OrderedDict[tuple[str, str, int], Tree] = OrderedDict()
 _locks: dict[Hashable, Lock] = {}
+_keeping = Lock()
 
 
 def store_called(name: str, at: Places) -> Store:
@@ -51,20 +53,27 @@ def _kept(key: Hashable, store: Store) -> Store:
 
 def _found(key: tuple[str, str, int]) -> Tree | None:
     tree = _trees.get(key)
-    if tree is not None:
+    with suppress(KeyError):  # another thread may have let go of it
         _trees.move_to_end(key)
     return tree
 
 
 def _remembered(key: tuple[str, str, int], tree: Tree) -> Tree:
     _trees[key] = tree
-    while len(_trees) > 1 and sum(len(kept) for kept in _trees.values()) > MOST_ENTRIES:
-        _trees.popitem(last=False)
+    with _keeping:
+        while len(_trees) > 1 and sum(map(len, list(_trees.values()))) > MOST_ENTRIES:
+            _trees.popitem(last=False)
     return tree
 
 
 # A lock that another thread held when this process was forked is never let go of in the child.
 # What the parent opened stays, since taking it down may hang, and is not looked at: a child
 # opens its own, and what survives no fork says so then.
+def _forked() -> None:
+    global _keeping  # noqa: PLW0603 - there is one
+    _keeping = Lock()
+    _locks.clear()
+
+
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_locks.clear)
+    os.register_at_fork(after_in_child=_forked)

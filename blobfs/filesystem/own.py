@@ -131,7 +131,7 @@ class OwnPath:
         """
         self.check_writable()
         if exclusive:
-            self._create(file.read(), size)
+            self._create(file, size)
         elif size <= SMALL:
             self.backend.put(self.key, file.read())
         else:
@@ -150,7 +150,7 @@ class OwnPath:
         else:
             self._send(lambda part: backend.stream(source.key, part, 0, size), size)
 
-    def _create(self, data: bytes, size: int) -> None:
+    def _create(self, file: BinaryIO, size: int) -> None:
         if size > MOST_CREATED:
             raise ConfigError(
                 f"{self.name}: {size} bytes cannot be created exclusively, {MOST_CREATED} at"
@@ -163,7 +163,7 @@ class OwnPath:
                 pass
             else:
                 raise FileExistsError(f"{self.name} is there already")
-        self.backend.create(self.key, data)
+        self.backend.create(self.key, file.read())
 
     def _send(
         self,

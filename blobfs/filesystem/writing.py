@@ -2,9 +2,11 @@
 
 import io
 import os
+from contextlib import suppress
 from tempfile import SpooledTemporaryFile
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
+from blobfs.errors import DestinationError, typed
 from blobfs.filesystem.own import OwnPath
 from blobfs.tree import TreeUpload
 
@@ -40,8 +42,9 @@ class WriteFile(io.BufferedIOBase):
         self._file = SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115 - closed when it is sent
         if mode == "xb" and filesystem.exists(located.name):
             raise FileExistsError(f"{located.name} is there already")
-        if mode == "ab" and filesystem.exists(located.name):
-            self._file.write(located.read())
+        if mode == "ab":
+            with suppress(FileNotFoundError):
+                self._file.write(located.read())
 
     def writable(self) -> bool:
         """Return whether it can be written."""
@@ -127,7 +130,10 @@ class FileSink:
         directory, name = os.path.split(self._path)
         temporary = os.path.join(directory, f".{name[:100]}.{uuid4()}")
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-        file = os.open(temporary, flags, 0o777 if entry.executable else 0o666)
+        try:
+            file = os.open(temporary, flags, 0o777 if entry.executable else 0o666)
+        except OSError as error:
+            raise typed(error, f"writing {self._path}", DestinationError) from error
         return FileUpload(temporary, file, self._path)
 
 
@@ -142,10 +148,13 @@ class FileUpload(TreeUpload):
     def complete(self) -> None:
         """Give it its name."""
         super().complete()
-        os.replace(self._temporary, self._path)
+        try:
+            os.replace(self._temporary, self._path)
+        except OSError as error:
+            raise typed(error, f"writing {self._path}", DestinationError) from error
 
     def abort(self) -> None:
         """Remove it."""
         super().abort()
-        if os.path.lexists(self._temporary):
+        with suppress(OSError):  # the error that led here is the one to tell
             os.unlink(self._temporary)

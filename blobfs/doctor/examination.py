@@ -100,6 +100,8 @@ def examine(store: Store, *, identity: str = "", telling: Telling = str) -> Diag
             if left:
                 what = _shown([*left.keys, *left.uploads])
                 log().warning("not removed from %s: %s", store, what)
+            elif not bench.is_settled:
+                log().warning("%s: %s", store, _unsettled(bench))
     checks.append(_row("clean-up", _cleaned(bench, left)))
     return Diagnosis(store.name, store.location.url, tuple(checks), access.blocked)
 
@@ -190,7 +192,7 @@ def _within(seconds: float, call: Callable[[], T], bench: Bench) -> T:
     except BaseException:
         if not future.done():  # interrupted
             bench.close()
-            wait([future], GRACE)
+            bench.is_settled &= not wait([future], GRACE).not_done
         raise
 
 
@@ -211,11 +213,16 @@ def _cleaned(bench: Bench, left: Left) -> Found:
         what = _shown(left.uploads)
         return short(f"an upload may be unfinished: {what}", "abort it, or let a rule do so")
     if not bench.is_settled:
-        return unknown(f"a request without an answer may still write below {where}/")
+        return unknown(_unsettled(bench))
     if left.directories:
         empty = ", ".join(map(bench.store.location.handle, left.directories))
         return fine(f"nothing is left but the empty {empty}")
     return fine("nothing is left behind" if bench.noted() else "nothing was written")
+
+
+def _unsettled(bench: Bench) -> str:
+    where = bench.store.location.handle(bench.directory)
+    return f"a request without an answer may still write below {where}/"
 
 
 def _shown(keys: Sequence[str]) -> str:

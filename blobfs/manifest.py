@@ -91,6 +91,9 @@ class Header(NamedTuple):
     url: str | None = None
     """What a reference refers to."""
 
+    at: str | None = None
+    """The key of the root below the store's, if it does not lie in the artifact's directory."""
+
 
 class Manifest(NamedTuple):
     """An artifact as it is published."""
@@ -143,7 +146,8 @@ def _header_line(header: Header) -> str:
         "created": header.created,
         "commit": header.commit,
     }
-    fields |= {k: v for k, v in (("key", header.key), ("url", header.url)) if v is not None}
+    optional = {"key": header.key, "url": header.url, "at": header.at}
+    fields |= {name: value for name, value in optional.items() if value is not None}
     return json.dumps(fields, ensure_ascii=False, separators=(",", ":")) + "\n"
 
 
@@ -242,7 +246,7 @@ def _header(fields: dict[str, Any]) -> Header:
         **{name: fields.get(name) for name in Header._fields}  # type: ignore[arg-type] # checked next
     )
     text = (header.name, header.created, header.commit)
-    optional = (header.key, header.url)
+    optional = (header.key, header.url, header.at)
     if (
         type(schema) is not int
         or schema != SCHEMA
@@ -253,12 +257,15 @@ def _header(fields: dict[str, Any]) -> Header:
         or not _is_count(header.files)
         or not _is_count(header.size)
         or (header.kind == "reference") != (header.url is not None)
+        or (header.at is not None and header.kind == "reference")
     ):
         raise IntegrityError("the manifest's header lacks a field or has one of a wrong type")
     for part in (header.name, header.key or header.name):
         if "/" in part or (fault := path_fault(part)):
             fault = "holds a /" if "/" in part else fault
             raise UnsafeNameError(f"the manifest's root {part!r} {fault}")
+    if header.at is not None and (fault := path_fault(header.at)):
+        raise UnsafeNameError(f"the manifest's root {header.at!r} {fault}")
     return header
 
 

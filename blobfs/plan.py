@@ -21,6 +21,9 @@ class Held(NamedTuple):
     inner: str
     """Their key below that artifact's directory."""
 
+    key: str
+    """Their key below the root of the store."""
+
 
 class Plan(NamedTuple):
     """What will move, and what need not."""
@@ -80,13 +83,16 @@ def plan(
 
 
 def base_of(
-    entries: Iterable[Entry], digest: Digest, inner: Callable[[Entry], str]
+    entries: Iterable[Entry],
+    digest: Digest,
+    inner: Callable[[Entry], str],
+    key: Callable[[Entry], str],
 ) -> dict[Blob, Held]:
     """Return what the artifact `digest` holds, by content; never through another one."""
     return {
-        (entry.digest, entry.size): Held(entry.within or digest, entry.key or "")
+        (entry.digest, entry.size): Held(entry.within, entry.key or "", key(entry))
         if entry.within
-        else Held(digest, inner(entry))
+        else Held(digest, inner(entry), key(entry))
         for entry in entries
         if not entry.is_directory
     }

@@ -9,9 +9,8 @@ from typing import Any
 from blobfs.artifact.local import hash_cache, open_source
 from blobfs.artifact.reading import Found, objects_at, objects_source, resolve
 from blobfs.config import Places, StoreConfig, find_store, places, store_from_dict
-from blobfs.digest import PREFIX, Digest, hex_of, short
+from blobfs.digest import Digest, hex_of, short
 from blobfs.errors import ArtifactNotFoundError, ConfigError
-from blobfs.layout.hashed import ARTIFACTS
 from blobfs.managers import load_manager_class
 from blobfs.managers.base import BlobManager, find_handle
 from blobfs.managers.url import open_url
@@ -137,14 +136,13 @@ def digest_of(store: Store, ref: Ref) -> Digest:
     if digest := whole(ref.digest):
         return digest
     digits = hex_of(ref.digest)
-    names = [name.rstrip("/") for name in store.backend.names(ARTIFACTS)]
-    fitting = sorted(name for name in names if name.startswith(digits))
+    fitting = [digest for digest in store.digests() if hex_of(digest).startswith(digits)]
     if len(fitting) > 1:
-        shown = ", ".join(short(PREFIX + name) for name in fitting)
+        shown = ", ".join(map(short, fitting))
         raise ConfigError(f"{ref.text!r} fits several artifacts in {store}: {shown}")
     if not fitting:
         raise ArtifactNotFoundError(f"{store} has no artifact {ref.digest}…")
-    return Digest(PREFIX + fitting[0])
+    return fitting[0]
 
 
 def asset_of(store: Store, ref: Ref) -> Asset:

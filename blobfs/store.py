@@ -11,15 +11,15 @@ from typing import Literal, NamedTuple, TypeVar
 
 from blobfs.backend.base import Backend
 from blobfs.config import StoreConfig
-from blobfs.digest import Digest, is_digest
+from blobfs.digest import PREFIX, Digest, is_digest
 from blobfs.errors import (
     ArtifactNotFoundError,
     BlobfsError,
     IntegrityError,
     UnsafeNameError,
 )
+from blobfs.layout.azureml.places import AzureMLLayout, decode_pointer
 from blobfs.layout.hashed import (
-    ARTIFACTS,
     ASSET_NAME,
     ASSETS,
     REGISTERED,
@@ -91,6 +91,11 @@ class Store:
     exclusive: bool | None = None
     """Whether it creates exclusively, once `commit` has learnt it."""
 
+    @property
+    def azureml(self) -> bool:
+        """Whether an upload goes where AzureML puts it, and is marked as AzureML marks it."""
+        return isinstance(self.layout, AzureMLLayout)
+
     def __str__(self) -> str:
         return self.name or self.location.url
 
@@ -103,7 +108,7 @@ class Store:
         return self.twice(lambda: self._probe(digest))
 
     def _probe(self, digest: str) -> Header | None:
-        key = self.layout.manifest(digest)
+        key = self._manifest_key(digest)
         try:
             data = self.backend.read(key, 0, HEADER_BYTES)
             try:
@@ -128,22 +133,48 @@ class Store:
         return self.twice(lambda: self._manifest(digest))
 
     def _manifest(self, digest: str) -> Manifest:
-        key = self.layout.manifest(digest)
+        key = self._manifest_key(digest)
         try:
-            manifest = decode(map(bytes, self.backend.stream(key, READ_SIZE)))
+            manifest = self._manifest_at(key)
         except FileNotFoundError:
             raise ArtifactNotFoundError(f"{self} has no artifact {digest}") from None
-        except BlobfsError as error:
-            self._tell(error, key)
-            raise
         self._check_digest(manifest.header, digest, key)
         return manifest
 
+    def manifest_at(self, key: str) -> Manifest:
+        """Return the manifest that lies at `key`, checked against itself.
+
+        Raises:
+            FileNotFoundError: if there is none.
+            IntegrityError, UnsafeNameError: if what lies there must not be used.
+        """
+        return self.twice(lambda: self._manifest_at(key))
+
+    def _manifest_at(self, key: str) -> Manifest:
+        try:
+            return decode(map(bytes, self.backend.stream(key, READ_SIZE)))
+        except BlobfsError as error:
+            self._tell(error, key)
+            raise
+
+    def _manifest_key(self, digest: str) -> str:
+        pointer = self.layout.pointer(digest)
+        if pointer is None:
+            return self.layout.manifest(digest)
+        try:
+            return decode_pointer(self.backend.read(pointer), self.location.handle(pointer))
+        except FileNotFoundError:  # it may be there from a time when the layout was `hashed`
+            return self.layout.manifest(digest)
+
+    def digests(self) -> list[Digest]:
+        """Return the digests of all artifacts, and perhaps of some that are not complete."""
+        names = (PREFIX + name.rstrip("/") for name in self.backend.names(self.layout.index))
+        return sorted(Digest(name) for name in names if is_digest(name))
+
     def artifacts(self) -> Iterator[Header]:
         """Yield the headers of all artifacts."""
-        for name in self.backend.names(ARTIFACTS):
-            found = self.layout.artifact_at(f"{ARTIFACTS}/{name.rstrip('/')}")
-            if found and (header := self.probe(found[0])):
+        for digest in self.digests():
+            if header := self.probe(digest):
                 yield header
 
     def asset(self, name: str, version: str) -> Asset | None:

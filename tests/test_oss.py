@@ -21,7 +21,8 @@ import pytest
 import blobfs
 from blobfs import AccessError, ArtifactConflictError, BlobfsError, ConfigError, IntegrityError
 from blobfs.backend.crc64 import joined_crc
-from blobfs.backend.oss import OssBackend, OssUpload, sealed
+from blobfs.backend.oss import OssBackend, OssUpload
+from blobfs.backend.oss_body import sealed
 from blobfs.errors import StoreUnavailableError, UnsafeNameError
 from blobfs.managers.oss import region_of
 from tests.conformance import ManagerTests

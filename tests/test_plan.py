@@ -23,7 +23,7 @@ def plan_of(
     old: list[Entry] | None = None,
     refer: bool = False,
 ) -> Plan:
-    base = base_of(old or [], OLD, lambda e: f"was/{e.path}")
+    base = base_of(old or [], OLD, lambda e: f"was/{e.path}", lambda e: f"at/{e.path}")
     return plan(
         entries, staged=staged or {}, base=base, inner=lambda e: f"m/{e.path}", refer=refer
     )
@@ -52,7 +52,7 @@ def test_what_an_earlier_try_left_with_its_size_is_not_sent() -> None:
 def test_what_the_base_holds_is_copied_wherever_it_lies_there() -> None:
     result = plan_of([entry("moved", 5, "x"), entry("new", 4)], old=[entry("x", 5)])
     assert [e.path for e in result.send] == ["new"]
-    assert result.copy == [(entry("moved", 5, "x"), Held(OLD, "was/x"))]
+    assert result.copy == [(entry("moved", 5, "x"), Held(OLD, "was/x", "at/x"))]
     assert (result.send_size, result.copy_size) == (4, 5)
 
 
@@ -76,7 +76,7 @@ def test_a_reference_names_the_end_of_a_chain() -> None:
     old = Entry("x", 5, digest_bytes(b"x"), key="first/x", within=OLDER)
     result = plan_of([entry("x", 5)], old=[old], refer=True)
     assert (result.entries[0].within, result.entries[0].key) == (OLDER, "first/x")
-    assert plan_of([entry("x", 5)], old=[old]).copy[0][1] == Held(OLDER, "first/x")
+    assert plan_of([entry("x", 5)], old=[old]).copy[0][1] == Held(OLDER, "first/x", "at/x")
 
 
 contents = st.tuples(st.sampled_from("uvwxyz"), st.integers(0, 3))
@@ -146,5 +146,6 @@ def test_names_that_fold_together_are_refused_where_case_is_ignored() -> None:
 
 
 def test_a_holder_of_references_is_never_the_new_artifact() -> None:
-    base = base_of([entry("d/x", 1), Entry("e/", 0, DIRECTORY)], Digest(OLD), lambda e: e.path)
-    assert base == {(digest_bytes(b"d/x"), 1): Held(OLD, "d/x")}
+    entries = [entry("d/x", 1), Entry("e/", 0, DIRECTORY)]
+    base = base_of(entries, Digest(OLD), lambda e: e.path, lambda e: f"at/{e.path}")
+    assert base == {(digest_bytes(b"d/x"), 1): Held(OLD, "d/x", "at/d/x")}

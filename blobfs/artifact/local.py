@@ -7,9 +7,10 @@ from blobfs.artifact.upload import plan_upload, upload
 from blobfs.artifact.value import Artifact, Options, UploadPlan
 from blobfs.config import cache_directory
 from blobfs.digest import Digest
+from blobfs.errors import ConfigError
 from blobfs.hashcache import HashCache, is_network_path
 from blobfs.scan import Links, scan
-from blobfs.source import LocalSource
+from blobfs.source import AzureMLSource, LocalSource
 from blobfs.store import Store
 from blobfs.transfer import Callback
 
@@ -34,6 +35,9 @@ def open_source(
     Raises:
         SourceNotFoundError, AccessError, UnsafeNameError, SourceError: see `blobfs.scan`.
     """
+    if store and store.azureml:
+        _check_azureml(store, ignore=ignore, links=links, spread=spread)
+        return AzureMLSource(source)
     root = getattr(store.backend, "root", None) if store else None
     links = links or (store.links if store else "inside")
     found = scan(source, ignore=ignore, links=links, store_root=root)
@@ -42,6 +46,30 @@ def open_source(
     from blobfs.artifact.shared import SharedSource
 
     return SharedSource(found, spread)
+
+
+def _check_azureml(
+    store: Store, *, ignore: bool | str, links: Links | None, spread: "Spread | None"
+) -> None:
+    """Refuse what would make another upload than AzureML makes.
+
+    Raises:
+        ConfigError: if anything of that is asked for.
+    """
+    wrong = [
+        what
+        for what, is_wrong in {
+            f"ignore={ignore!r}": ignore is not True,
+            f"links={links!r}": links not in (None, "follow"),
+            "an executor": spread is not None,
+        }.items()
+        if is_wrong
+    ]
+    if wrong:
+        raise ConfigError(
+            f"{store} has `layout: azureml`, which ignores files, follows links and hashes as"
+            f" AzureML does: {' and '.join(wrong)} needs `layout: hashed`"
+        )
 
 
 def hash_cache(use: UseCache, source: str | os.PathLike[str]) -> HashCache | None:

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from blobfs import plan as planning
 from blobfs.artifact.reading import source_of
 from blobfs.artifact.sink import FinalSink
-from blobfs.artifact.upload import last_registered
 from blobfs.artifact.value import Artifact, artifact_of
+from blobfs.artifact.work import last_registered
 from blobfs.backend.base import Upload
 from blobfs.errors import ConfigError
 from blobfs.manifest import Entry, Manifest, encode
@@ -60,7 +60,7 @@ def materialize(
     sink = _Renamed(FinalSink(store, new), here)
     move(uncopied, source_of(store, old), sink, jobs=jobs, callback=callback)
     if foreign:
-        store.backend.put(store.layout.manifest(digest), b"".join(encode(new)))
+        store.backend.put(store.layout.manifest_of(new.header), b"".join(encode(new)))
     name, version = last_registered(store, digest)
     size = sum(entry.size for entry in missing)
     sent = sum(entry.size for entry in uncopied)

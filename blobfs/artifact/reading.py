@@ -56,7 +56,11 @@ def resolve(store: Store, digest: str, path: str = "") -> Found:
         ArtifactNotFoundError: if there is no such artifact, or it has no such path.
         IntegrityError, UnsafeNameError: if its manifest must not be used.
     """
-    manifest = store.manifest(digest)
+    return resolve_in(store, store.manifest(digest), path)
+
+
+def resolve_in(store: Store, manifest: Manifest, path: str = "") -> Found:
+    """Return what `resolve` does, of an artifact whose manifest is known."""
     header, entries, source = manifest.header, manifest.entries, source_of(store, manifest)
     if not path:
         is_tree = header.kind != "file" and not is_single_reference(header)
@@ -69,7 +73,7 @@ def resolve(store: Store, digest: str, path: str = "") -> Found:
     moved = {e.path[skip:]: e for e in entries if e.path.startswith(path + "/")}
     if not moved:
         raise ArtifactNotFoundError(
-            f"{header.name} ({digest}) in {store} has no {path!r}; `blobfs ls` shows all"
+            f"{header.name} ({header.digest}) in {store} has no {path!r}; `blobfs ls` shows all"
         )
     moved.pop("", None)  # an empty directory is not part of itself
     return _part(store, header, path, moved, source, is_tree=True)

@@ -4,7 +4,7 @@ from blobfs.artifact.flat import check_flat
 from blobfs.artifact.naming import choose, look_up, settle
 from blobfs.artifact.reading import Found
 from blobfs.artifact.value import Artifact, UploadPlan, artifact_of, plan_of
-from blobfs.commit import now, publish, stage_for, warn_unless_exclusive
+from blobfs.commit import now, publish_alone, warn_unless_exclusive
 from blobfs.layout.hashed import inner_key
 from blobfs.manifest import Entry, Header, Kind, Manifest, listing_digest
 from blobfs.store import Store
@@ -27,11 +27,7 @@ def refer(store: Store, manifest: Manifest, name: str | None, version: str | Non
     header = store.probe(digest)
     reused = header is not None
     if header is None:
-        stage = stage_for(store, digest)
-        try:
-            header = publish(store, stage, manifest)
-        finally:
-            stage.discard()
+        header = publish_alone(store, manifest)
         warn_unless_exclusive(store)
     chosen = settle(store, wanted, chosen, header)
     return artifact_of(store, header, name, chosen, reused=reused)
@@ -71,6 +67,9 @@ def inside(header: Header, found: Found) -> Manifest:
     """
     if not found.path:
         return Manifest(header, found.entries)
+    kind: Kind = "tree" if found.is_tree else "file"
+    if header.at:  # its bytes lie where AzureML or others put them, under their own names
+        return _manifest(kind, found.name, None, [*found.entries], f"{header.at}/{found.path}")
     entries = []
     for entry in found.entries:
         original = found.originals[entry.path]
@@ -81,13 +80,15 @@ def inside(header: Header, found: Found) -> Manifest:
             if entry.is_directory
             else Entry(entry.path, entry.size, entry.digest, entry.executable, key, within)
         )
-    return _manifest("tree" if found.is_tree else "file", found.name, None, entries)
+    return _manifest(kind, found.name, None, entries)
 
 
-def _manifest(kind: Kind, root: str, url: str | None, entries: list[Entry]) -> Manifest:
+def _manifest(
+    kind: Kind, root: str, url: str | None, entries: list[Entry], at: str | None = None
+) -> Manifest:
     from uuid import uuid4
 
     files = [entry for entry in entries if not entry.is_directory]
     digest, size = listing_digest(kind, entries), sum(entry.size for entry in files)
-    header = Header(digest, kind, root, len(files), size, now(), str(uuid4()), url=url)
+    header = Header(digest, kind, root, len(files), size, now(), str(uuid4()), url=url, at=at)
     return Manifest(header, entries)

@@ -24,12 +24,19 @@ def repair(
 def lacks(store: Store, manifest: Manifest) -> list[tuple[Entry, int | None]]:
     """Return the entries whose object is absent (None) or has another size (in bytes)."""
     header, layout = manifest.header, store.layout
-    holders = {header.digest, *(e.within for e in manifest.entries if e.within)}
-    sizes = {
-        found.key: found.size
-        for digest in holders
-        for found in store.backend.objects(layout.directory(digest))
-    }
-    files = (entry for entry in manifest.entries if not entry.is_directory)
+    files = [entry for entry in manifest.entries if not entry.is_directory]
+    if header.at and header.kind == "file":
+        sizes = {header.at: _size(store, header.at)}
+    else:
+        places = {layout.directory(entry.within) for entry in files if entry.within}
+        places.add(header.at or layout.directory(header.digest))
+        sizes = {o.key: o.size for place in places for o in store.backend.objects(place)}
     found = ((entry, sizes.get(layout.content(header, entry))) for entry in files)
     return [(entry, size) for entry, size in found if size != entry.size]
+
+
+def _size(store: Store, key: str) -> int | None:
+    try:
+        return store.backend.head(key).size
+    except FileNotFoundError:
+        return None

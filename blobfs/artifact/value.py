@@ -2,12 +2,19 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from blobfs.digest import Digest
 from blobfs.hashcache import HashCache
 from blobfs.manifest import Entry, Header, Kind
 from blobfs.store import Store
+
+
+class Asked(NamedTuple):
+    """A name and version; both None if there are none."""
+
+    name: str | None
+    version: str | None
 
 
 @dataclass(frozen=True, slots=True)

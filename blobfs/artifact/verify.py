@@ -110,6 +110,11 @@ def _damaged(
             yield Problem(entry.path, f"has the digest {actual} instead of {entry.digest}")
 
 
+def digest_at(store: Store, manifest: Manifest, entry: Entry) -> str:
+    """Return the digest of the bytes that lie where those of an entry should."""
+    return _digest(source_of(store, manifest), entry, Silent())
+
+
 def _digest(source: Source, entry: Entry, callback: Callback) -> str:
     hasher = sha256()
     for part in source.parts(entry, READ_SIZE):

@@ -6,7 +6,7 @@ that the storage does not finish at once, and for a connection that was reset: a
 that request a second time, so that one's own blob may be what `create` finds.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +39,7 @@ class AzureBackend(FsspecBackend):
 
     forbidden = FORBIDDEN
     checks_copies = False
+    keeps_metadata = True
     jobs = 32
 
     # With a hierarchical namespace the order of a listing is not known to be that of its keys.
@@ -95,6 +96,15 @@ class AzureBackend(FsspecBackend):
             for found in page:
                 if not _is_directory(found):
                     yield _object(found.name[skip:], found)
+
+    def metadata(self, key: str) -> dict[str, str]:
+        with self.telling("looking at", key):
+            return dict(self._sync(self._blob(key).get_blob_properties).metadata)
+
+    def add_metadata(self, key: str, metadata: Mapping[str, str]) -> None:
+        there = self.metadata(key)
+        with self.telling("marking", key):
+            self._sync(self._blob(key).set_blob_metadata, there | dict(metadata))
 
     def level(self, prefix: str) -> list[Object]:
         skip, below = len(self._key("")), self._below(prefix)
@@ -313,4 +323,5 @@ def _is_directory(found: Any) -> bool:  # noqa: ANN401 - BlobProperties or BlobP
 def _object(key: str, found: Any) -> Object:  # noqa: ANN401 - BlobProperties
     # A listing tells the ETag without the quotes that it has elsewhere.
     token = f"etag:{found.etag.strip(chr(34))}"
-    return Object(key, int(found.size), token, found.last_modified.timestamp())
+    modified = found.last_modified.timestamp()
+    return Object(key, int(found.size), token, modified, found.metadata)

@@ -40,6 +40,9 @@ class AzureObstoreBackend(ObstoreBackend):
             return iter(found)
         return self._other.objects(prefix, after)  # which knows empty blobs from directories
 
+    def described(self, prefix: str) -> Iterator[Object]:
+        return self._other.described(prefix)
+
     def level(self, prefix: str) -> list[Object]:
         found = super().level(prefix)
         if all(one.size or one.key.endswith("/") for one in found):

@@ -12,7 +12,7 @@ pattern, never normalised. An implementation MUST
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple, Protocol
 
 UNLISTABLE = "\ufffe\uffff"
@@ -36,6 +36,9 @@ class Object(NamedTuple):
 
     modified: float = 0.0
     """POSIX seconds by the storage's clock; for display only."""
+
+    metadata: Mapping[str, str] | None = None
+    """What stands beside its bytes; None: not told."""
 
 
 class Piece(NamedTuple):
@@ -105,6 +108,12 @@ class Backend(ABC):
     continues_listings: bool = False
     """Whether `objects` come in the order of their keys, and may begin after one of them."""
 
+    keeps_metadata: bool = False
+    """Whether objects carry metadata: `metadata` and `add_metadata` are there."""
+
+    marks_directories: bool = False
+    """Whether directories do, too, and AzureML's marks stand there."""
+
     keeps_directories: bool = False
     """Whether a directory can be there with nothing in it."""
 
@@ -150,6 +159,18 @@ class Backend(ABC):
             prefix: of the keys, without a `/` at its end.
             after: a key; those up to it are left out, where listings can be continued.
         """
+
+    def described(self, prefix: str) -> Iterator[Object]:
+        """Yield what `objects` does, with metadata where a listing can tell it."""
+        return self.objects(prefix)
+
+    def metadata(self, key: str) -> dict[str, str]:
+        """Return what stands beside the bytes of an object, or at a directory that has some."""
+        raise NotImplementedError
+
+    def add_metadata(self, key: str, metadata: Mapping[str, str]) -> None:
+        """Write beside an object's bytes, or at a directory; what else stands there stays."""
+        raise NotImplementedError
 
     @abstractmethod
     def level(self, prefix: str) -> list[Object]:

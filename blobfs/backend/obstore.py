@@ -6,7 +6,7 @@ large object under a condition (none needs one), and tells a status only in its 
 
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -43,6 +43,7 @@ class ObstoreBackend(Backend):
     forbidden = "?" + UNLISTABLE
     checks_copies = False
     continues_listings = True
+    keeps_metadata = True
     jobs = 32
     read_ahead = 50 << 20
 
@@ -141,6 +142,12 @@ class ObstoreBackend(Backend):
             if page is None:
                 return
             yield from map(self._object, page)
+
+    def metadata(self, key: str) -> dict[str, str]:
+        return self._other.metadata(key)  # obstore changes none of what is there
+
+    def add_metadata(self, key: str, metadata: Mapping[str, str]) -> None:
+        self._other.add_metadata(key, metadata)
 
     def level(self, prefix: str) -> list[Object]:
         import obstore

@@ -6,16 +6,15 @@ MD5, so that OSS refuses what was damaged on the way before it keeps it. oss2's 
 find out when it is there, and holds the GIL; that of a whole upload is compared in the end.
 """
 
-from base64 import b64encode
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from hashlib import md5
 from typing import TYPE_CHECKING, Any
 
 from blobfs.backend.base import UNLISTABLE, Data, Object, Piece
 from blobfs.backend.crc64 import joined_crc
 from blobfs.backend.failure import Advice, passing
 from blobfs.backend.fsspec import FsspecBackend
+from blobfs.backend.oss_body import check_length, check_whole, sealed
 from blobfs.backend.oss_error import NoUploadError, PastEndError, UnsaidError, meaning
 from blobfs.backend.parts import at_once, part_size
 from blobfs.errors import ConfigError, IntegrityError, StoreUnavailableError
@@ -46,6 +45,10 @@ https://www.alibabacloud.com/help/en/oss/developer-reference/putobject"""
 EXACT = {"x-oss-range-behavior": "standard"}
 """Without it a range that goes past the end is answered with the whole object.
 https://www.alibabacloud.com/help/en/oss/developer-reference/getobject"""
+
+META = "x-oss-meta-"
+"""What the headers of an object's metadata begin with.
+https://www.alibabacloud.com/help/en/oss/user-guide/manage-object-metadata-10"""
 
 PARTIAL = 206
 
@@ -102,9 +105,9 @@ class OssBackend(FsspecBackend):
                 # As it is stored: requests would unpack what calls itself compressed.
                 data = bytes(answer.resp.response.raw.read())
                 if answer.status != PARTIAL:
-                    _check_whole(data, answer.server_crc)
+                    check_whole(data, answer.server_crc)
                     return data[start:end]
-                _check_length(data, answer.content_range, start, end)
+                check_length(data, answer.content_range, start, end)
                 return data
         except PastEndError:
             return b""
@@ -113,7 +116,7 @@ class OssBackend(FsspecBackend):
         with self.telling("reading", key):
             answer = self._client.get_object(self.key(key), (start, end - 1), headers=EXACT)
             data = bytes(answer.resp.response.raw.read())
-            _check_length(data, answer.content_range, start, end)
+            check_length(data, answer.content_range, start, end)
             size = int(answer.content_range.rpartition("/")[2])
             return Piece(data, size, f"etag:{answer.etag}")
 
@@ -132,6 +135,22 @@ class OssBackend(FsspecBackend):
         for page in self._pages(prefix, **begin):
             for o in page.object_list:
                 yield Object(o.key[skip:], o.size, f"etag:{o.etag}", o.last_modified)
+
+    def metadata(self, key: str) -> dict[str, str]:
+        with self.telling("looking at", key):
+            told = self.ask("head_object", self.key(key)).headers
+        names = ((name.lower(), value) for name, value in told.items())
+        return {n.removeprefix(META): value for n, value in names if n.startswith(META)}
+
+    def add_metadata(self, key: str, metadata: Mapping[str, str]) -> None:
+        # An object's metadata changes only by a copy of it onto itself.
+        found, there = self.head(key), self.metadata(key)
+        beside = {META + name: value for name, value in (there | dict(metadata)).items()}
+        if found.size > COPIED_WHOLE:
+            self._copy_by_parts(key, key, found.size, beside)
+            return
+        with self.telling("marking", key):
+            self.ask("update_object_meta", self.key(key), beside)
 
     def level(self, prefix: str) -> list[Object]:
         skip, itself = len(self.key("")), len(self._below(prefix))
@@ -174,8 +193,11 @@ class OssBackend(FsspecBackend):
     def upload(
         self, key: str, size: int, *, fresh: bool = False, executable: bool = False
     ) -> "OssUpload":
+        return self._begin(key, size, {})
+
+    def _begin(self, key: str, size: int, beside: dict[str, str]) -> "OssUpload":
         with self.telling("writing", key):
-            answer = self.ask("init_multipart_upload", self.key(key))
+            answer = self.ask("init_multipart_upload", self.key(key), headers=beside)
         return OssUpload(self, key, size, answer.upload_id)
 
     def copy(
@@ -183,17 +205,17 @@ class OssBackend(FsspecBackend):
     ) -> bool:
         try:
             if size > COPIED_WHOLE:
-                return self._copy_by_parts(source, key, size)
+                return self._copy_by_parts(source, key, size, {})
             with self.telling("copying", source):
                 self.ask("copy_object", self._bucket, self.key(source), self.key(key))
         except FileNotFoundError:
             return False
         return True
 
-    def _copy_by_parts(self, source: str, key: str, size: int) -> bool:
+    def _copy_by_parts(self, source: str, key: str, size: int, beside: dict[str, str]) -> bool:
         if self.head(source).size != size:
             return False
-        upload = self.upload(key, size)
+        upload = self._begin(key, size, beside)
         step = max(COPIED_PART, upload.part_size)
         try:
             for number, start in enumerate(range(0, size, step)):
@@ -314,34 +336,3 @@ class OssUpload:
 def _differ(one: int | None, other: int | None) -> bool:
     """Whether two checksums are known, and are not the same."""
     return one is not None and other is not None and one != other
-
-
-def sealed(data: bytes) -> dict[str, str]:
-    """Return the header that lets OSS refuse `data` if it is damaged on the way."""
-    return {"Content-MD5": b64encode(md5(data, usedforsecurity=False).digest()).decode()}
-
-
-def _check_whole(data: bytes, crc: int | None) -> None:
-    """Raise what lets an object be read again if its bytes are not those that OSS keeps."""
-    from oss2.exceptions import InconsistentError
-    from oss2.utils import Crc64
-
-    found = Crc64()
-    found(data)
-    if crc is not None and found.crc != crc:
-        raise InconsistentError(f"its CRC64 is {crc}, and that of what came {found.crc}")
-
-
-def _check_length(data: bytes, told: str | None, start: int, end: int | None) -> None:
-    """Raise what lets a range be read again if it is shorter than what there is of it.
-
-    A shorter body would say that the object ends there.
-    """
-    from oss2.exceptions import InconsistentError
-
-    total = (told or "").rpartition("/")[2]  # of `bytes 0-9/100`
-    if not total.isdigit():
-        return
-    expected = (int(total) if end is None else min(end, int(total))) - start
-    if len(data) != expected:
-        raise InconsistentError(f"{len(data)} bytes came of a range of {expected}")

@@ -6,11 +6,12 @@ it may be answered otherwise; how long for depends on whether the storage ever a
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from blobfs.backend.base import Backend, Data, Object, Piece, Upload
+from blobfs.backend.base import Backend, Data, Object, Piece
+from blobfs.backend.patient_upload import PatientUpload
 from blobfs.errors import StoreUnavailableError
 from blobfs.late import log
 
@@ -37,7 +38,14 @@ PAGE = 1000
 _FLAGS = (
     *("renames_directories", "loses_answers", "forbidden", "checks_copies"),
     *("creates_exclusively", "continues_listings", "survives_forks"),
-    *("keeps_directories", "jobs", "range_size", "read_ahead"),
+    *(
+        "keeps_directories",
+        "keeps_metadata",
+        "marks_directories",
+        "jobs",
+        "range_size",
+        "read_ahead",
+    ),
 )
 
 T = TypeVar("T")
@@ -138,6 +146,16 @@ class Patient(Backend):
             yield from found
             after = found[-1].key
 
+    def described(self, prefix: str) -> Iterator[Object]:
+        # From its beginning if it breaks off: metadata is told for one artifact at a time.
+        yield from self._try(lambda: list(self._inner.described(prefix)))
+
+    def metadata(self, key: str) -> dict[str, str]:
+        return self._try(lambda: self._inner.metadata(key))
+
+    def add_metadata(self, key: str, metadata: Mapping[str, str]) -> None:
+        self._try(lambda: self._inner.add_metadata(key, metadata))
+
     def level(self, prefix: str) -> list[Object]:
         return self._try(lambda: self._inner.level(prefix))
 
@@ -157,7 +175,7 @@ class Patient(Backend):
 
     def upload(
         self, key: str, size: int, *, fresh: bool = False, executable: bool = False
-    ) -> "PatientUpload":
+    ) -> PatientUpload:
         begin = self._inner.upload
         upload = self._try(lambda: begin(key, size, fresh=fresh, executable=executable))
         return PatientUpload(upload, self._try)
@@ -301,32 +319,6 @@ def begin(call: Callable[[], T]) -> "Future[T]":
 
     Thread(target=run, daemon=True, name="blobfs-call").start()
     return future
-
-
-class PatientUpload:
-    """A large object on its way, whose parts are sent again."""
-
-    def __init__(self, inner: Upload, trying: Callable[[Callable[[], None]], None]) -> None:
-        self._inner = inner
-        self._try = trying
-        self.part_size = inner.part_size
-        self.parallel = inner.parallel
-
-    def write(self, number: int, data: Data) -> None:
-        """Send part `number`."""
-        self._try(lambda: self._inner.write(number, data))
-
-    def adopt(self, file: int, advance: Callable[[int], object]) -> tuple[str, int] | None:
-        """Copy a whole local file, if that can be done."""
-        return self._inner.adopt(file, advance)
-
-    def complete(self) -> None:
-        """Make the object visible."""
-        self._try(self._inner.complete)
-
-    def abort(self) -> None:
-        """Forget it."""
-        self._inner.abort()
 
 
 def _is_passing(error: BaseException) -> bool:

@@ -4,7 +4,7 @@ s3fs's verbs look first where one request would do, commit what was half written
 at `?versionId=`; what is sent here is exactly one request for each call.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,15 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html"""
 COPIED_PART = 512 << 20
 """Bytes of a part that is copied: large enough for 5 TB in 10,000 parts, small enough for a
 server to copy it within a request's time."""
+
+_KEPT = (
+    "CacheControl",
+    "ContentDisposition",
+    "ContentEncoding",
+    "ContentLanguage",
+    "ContentType",
+)
+"""What stands beside an object's bytes, and would go when its metadata is replaced."""
 
 _NO_CREDENTIALS = frozenset(
     {
@@ -49,6 +58,7 @@ class S3Backend(FsspecBackend):
     forbidden = "?" + UNLISTABLE
     checks_copies = False
     continues_listings = True
+    keeps_metadata = True
     jobs = 16  # more threads only wait for the one of the loop
     read_ahead = 50 << 20
 
@@ -102,6 +112,23 @@ class S3Backend(FsspecBackend):
                     found["Key"][skip:], found["Size"], found["ETag"], found["LastModified"]
                 )
 
+    def metadata(self, key: str) -> dict[str, str]:
+        with self.telling("looking at", key):
+            return dict(self.call("head_object", Key=self._key(key))["Metadata"])
+
+    def add_metadata(self, key: str, metadata: Mapping[str, str]) -> None:
+        # An object's metadata changes only by a copy of it onto itself.
+        origin = {"Bucket": self._bucket, "Key": self._key(key)}
+        with self.telling("marking", key):
+            there = self.call("head_object", Key=self._key(key))
+            kept = {name: there[name] for name in _KEPT if there.get(name)}
+            kept["Metadata"] = there["Metadata"] | dict(metadata)
+            if there["ContentLength"] <= COPIED_WHOLE:
+                kept["MetadataDirective"] = "REPLACE"
+                self.call("copy_object", Key=self._key(key), CopySource=origin, **kept)
+                return
+        self._copy_by_parts(origin, key, key, there["ContentLength"], **kept)
+
     def level(self, prefix: str) -> list[Object]:
         skip, itself = len(self._key("")), len(self._below(prefix))
         level: list[Object] = []
@@ -138,8 +165,11 @@ class S3Backend(FsspecBackend):
     def upload(
         self, key: str, size: int, *, fresh: bool = False, executable: bool = False
     ) -> "S3Upload":
+        return self._begin(key, size)
+
+    def _begin(self, key: str, size: int, **beside: Any) -> "S3Upload":  # noqa: ANN401 - as botocore takes them
         with self.telling("writing", key):
-            answer = self.call("create_multipart_upload", Key=self._key(key))
+            answer = self.call("create_multipart_upload", Key=self._key(key), **beside)
         return S3Upload(self, key, size, part_size(size), answer["UploadId"])
 
     def copy(
@@ -155,8 +185,15 @@ class S3Backend(FsspecBackend):
             return False
         return self._copy_by_parts(origin, source, key, size)
 
-    def _copy_by_parts(self, origin: dict[str, str], source: str, key: str, size: int) -> bool:
-        upload = self.upload(key, size)
+    def _copy_by_parts(
+        self,
+        origin: dict[str, str],
+        source: str,
+        key: str,
+        size: int,
+        **beside: Any,  # noqa: ANN401 - as botocore takes them
+    ) -> bool:
+        upload = self._begin(key, size, **beside)
         try:
             if self.head(source).size != size:
                 upload.abort()

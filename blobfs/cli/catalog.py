@@ -2,9 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from blobfs.digest import Digest
 from blobfs.errors import IntegrityError, UnsafeNameError
-from blobfs.layout.hashed import ARTIFACTS
 from blobfs.manifest import Header
 from blobfs.store import Asset, Store
 
@@ -34,7 +32,7 @@ def read(store: Store) -> Catalog:
         AccessError, StoreUnavailableError: if it cannot be listed.
     """
     catalog = Catalog()
-    for digest in _digests(store):
+    for digest in store.digests():
         try:
             if header := store.probe(digest):
                 catalog.headers[digest] = header
@@ -44,11 +42,6 @@ def read(store: Store) -> Catalog:
         for version in store.versions(name).live:
             _read_asset(store, name, version, catalog)
     return catalog
-
-
-def _digests(store: Store) -> list[Digest]:
-    places = (f"{ARTIFACTS}/{name.rstrip('/')}" for name in store.backend.names(ARTIFACTS))
-    return sorted(found[0] for place in places if (found := store.layout.artifact_at(place)))
 
 
 def _read_asset(store: Store, name: str, version: str, catalog: Catalog) -> None:

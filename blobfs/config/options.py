@@ -10,7 +10,7 @@ from blobfs.errors import ConfigError
 COMMON_KEYS: tuple[Key, ...] = (
     Key("root_directory", aliases=("repo_name", "remote_repository"), required=True),
     Key("local_repository"),
-    Key("layout", choices=("hashed", "flat")),
+    Key("layout", choices=("hashed", "azureml", "flat")),
     Key("delta", choices=("copy", "reference")),
     Key("links", choices=("inside", "follow", "skip", "error")),
     Key("jobs", int, minimum=1),

@@ -25,6 +25,9 @@ FORMAT = f"{PRIVATE}/format.json"
 class HashedLayout:
     """Digests and names to keys."""
 
+    index = ARTIFACTS
+    """The directory in which the digest of every artifact is the name of something."""
+
     def directory(self, digest: str) -> str:
         """Return the directory of an artifact."""
         return f"{ARTIFACTS}/{hex_of(digest)}"
@@ -33,15 +36,24 @@ class HashedLayout:
         """Return the key of an artifact's manifest."""
         return f"{self.directory(digest)}/{MANIFEST_NAME}"
 
+    def manifest_of(self, header: Header) -> str:
+        """Return the key of the manifest that begins with `header`."""
+        return self.manifest(header.digest)
+
+    def pointer(self, digest: str) -> str | None:  # noqa: ARG002 - of use in another layout
+        """Return the key of what says where a manifest lies, None where `manifest` knows."""
+        return None
+
     def root(self, header: Header) -> str:
         """Return the key of an artifact's root: its file, or the directory of its tree."""
-        return f"{self.directory(header.digest)}/{header.key or header.name}"
+        return header.at or f"{self.directory(header.digest)}/{header.key or header.name}"
 
     def content(self, header: Header, entry: Entry) -> str:
         """Return the key at which the bytes of an entry lie."""
         if entry.within is not None:
             return f"{self.directory(entry.within)}/{entry.key}"
-        return f"{self.directory(header.digest)}/{inner_key(header, entry)}"
+        root = self.root(header)
+        return root if header.kind == "file" else f"{root}/{entry.key or entry.path}"
 
     def asset_directory(self, name: str, version: str) -> str:
         """Return the directory of an asset."""
@@ -58,6 +70,23 @@ class HashedLayout:
         if top != ARTIFACTS or not is_digest(PREFIX + name):
             return None
         return Digest(PREFIX + name), rest
+
+
+def known_to_azureml(key: str) -> tuple[str, str] | None:
+    """Return where the manifest of an upload of AzureML lies that holds `key`, and the rest.
+
+    None if `key` does not lie in one. Such manifests are there under `layout: azureml`, and
+    where uploads were adopted.
+
+    >>> known_to_azureml("LocalUpload/" + 64 * "0" + "/resnet/a/b")[1]
+    'a/b'
+    """
+    top, _, rest = key.partition("/")
+    digest, _, rest = rest.partition("/")
+    name, _, rest = rest.partition("/")
+    if top != ARTIFACTS or not is_digest(PREFIX + digest) or not name:
+        return None
+    return f"{PRIVATE}/azureml/{digest}/{name}.jsonl", rest
 
 
 def inner_key(header: Header, entry: Entry) -> str:

@@ -7,11 +7,14 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from blobfs.artifact.local import upload_path
-from blobfs.artifact.reading import Found, path_at, resolve, resolve_key
+from blobfs.artifact.reading import Found, path_at, resolve_in, resolve_key
 from blobfs.backend.base import Backend
 from blobfs.backend.failure import Advice
 from blobfs.config import COMMON_KEYS, Key, Options, StoreConfig, check_options
-from blobfs.errors import ConfigError, UnsafeNameError
+from blobfs.digest import Digest
+from blobfs.errors import ArtifactNotFoundError, ConfigError, UnsafeNameError
+from blobfs.layout.azureml.places import AzureMLLayout
+from blobfs.layout.hashed import HashedLayout, known_to_azureml
 from blobfs.location import Location
 from blobfs.names import MANIFEST_NAME
 from blobfs.store import Store
@@ -195,13 +198,15 @@ class BlobManager:
         """
         from blobfs.managers.url import open_url
 
+        layout = self.options.get("layout")
         return Store(
             name,
             self.backend(),
             self.location(),
             origin=origin or self._held.origin,
             delta=self.options.get("delta", "copy"),
-            flat=self.options.get("layout") == "flat",
+            flat=layout == "flat",
+            layout=AzureMLLayout() if layout == "azureml" else HashedLayout(),
             links=self.options.get("links", "inside"),
             jobs=self.options.get("jobs"),
             open_url=open_url,
@@ -288,7 +293,30 @@ def find_handle(store: Store, handle: str) -> Found:
         raise UnsafeNameError(
             f"{handle} does not lie under {store.location.url}, the root of {store}"
         )
-    if not (at := store.layout.artifact_at(key)) or at[1] == MANIFEST_NAME:
+    at = store.layout.artifact_at(key)
+    if at is None or at[1] == MANIFEST_NAME:
         return resolve_key(store, key)
-    digest, rest = at
-    return resolve(store, digest, path_at(rest))
+    return _find_upload(store, key, *at)
+
+
+def _find_upload(store: Store, key: str, digest: Digest, rest: str) -> Found:
+    """Return what lies at `key`: in an artifact, or in an upload of AzureML."""
+    missing = None
+    if not store.azureml:
+        try:
+            manifest = store.manifest(digest)
+        except ArtifactNotFoundError as error:
+            missing = error
+        else:
+            return resolve_in(store, manifest, path_at(rest))
+    if place := known_to_azureml(key):
+        try:
+            manifest = store.manifest_at(place[0])
+        except FileNotFoundError:
+            pass  # nothing more is known of it than what lies there
+        else:
+            return resolve_in(store, manifest, place[1])
+    if missing is not None:
+        missing.add_note("what AzureML put there is read with `layout: azureml`")
+        raise missing
+    return resolve_key(store, key)

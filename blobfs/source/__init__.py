@@ -4,6 +4,7 @@ A source gives the bytes of entries while they are moved, and first the entries 
 is moved is hashed anyhow, so a source need not be trusted.
 """
 
+from blobfs.source.azureml import AzureMLSource
 from blobfs.source.base import READ_SIZE, Advance, Parts, Source, Take, Uploadable, changed
 from blobfs.source.local import LocalSource, Problems, hash_file
 from blobfs.source.objects import BackendSource, RemoteSource
@@ -11,6 +12,7 @@ from blobfs.source.objects import BackendSource, RemoteSource
 __all__ = [
     "READ_SIZE",
     "Advance",
+    "AzureMLSource",
     "BackendSource",
     "LocalSource",
     "Parts",

@@ -67,13 +67,13 @@ class LocalSource:
     def read(self, entry: Entry) -> bytes:
         """Return all bytes of a file; the caller holds them against the entry's digest."""
         location = self.scan.location(entry.path)
-        with _Reading(location, None) as file:
+        with Reading(location, None) as file:
             return _read_all(file, entry.size)
 
     def parts(self, entry: Entry, part_size: int, start: int = 0) -> FileParts:
         """Yield the bytes of a file."""
         return FileParts(
-            partial(_Reading, self.scan.location(entry.path), None), part_size, start
+            partial(Reading, self.scan.location(entry.path), None), part_size, start
         )
 
     def mismatch(self, entry: Entry) -> BlobfsError:
@@ -160,7 +160,7 @@ class LocalSource:
 
     def _taken(self, file: LocalFile, take: Take) -> str:
         """Give a file away that is still, before and after, what the scan saw."""
-        opening = partial(_Reading, self.scan.location(file.path), file.identity)
+        opening = partial(Reading, self.scan.location(file.path), file.identity)
         return take(file.path, file.size, file.executable, partial(FileParts, opening))
 
 
@@ -177,7 +177,7 @@ def hash_file(location: str, identity: Identity, advance: Advance) -> str:
         AccessError, SourceError: if it cannot be read.
     """
     size = identity[2]
-    with _Reading(location, identity) as file:
+    with Reading(location, identity) as file:
         if size < MEDIUM:
             digest = digest_bytes(_read_all(file, size))
             advance(size)
@@ -219,7 +219,7 @@ class Problems:
             raise naming_all(kind, f"{self._root} cannot be read", problems)
 
 
-class _Reading:
+class Reading:
     """An open regular file, which must be the same and unchanged if an identity was given."""
 
     def __init__(self, location: str, identity: Identity | None) -> None:

@@ -8,9 +8,6 @@ all without a store, and exactly as azure-ai-ml 1.35 does it, its errors made ou
         …  # goes to f"LocalUpload/{digest}/{name}"; the first is the one to mark
 """
 
-from blobfs.compat.azureml.hashing import CONTENT_HASH_VERSION, content_hash, object_hash
-from blobfs.compat.azureml.ignore import is_excluded
-from blobfs.compat.azureml.uploads import remote_path, upload_list
 from blobfs.compat.azureml.uri import (
     AzureMLUri,
     Place,
@@ -20,6 +17,9 @@ from blobfs.compat.azureml.uri import (
     parse_uri,
     short_uri,
 )
+from blobfs.layout.azureml.hashing import CONTENT_HASH_VERSION, content_hash, object_hash
+from blobfs.layout.azureml.ignore import is_excluded
+from blobfs.layout.azureml.uploads import remote_path, upload_list
 
 __all__ = [
     "CONTENT_HASH_VERSION",

@@ -10,9 +10,9 @@ Source: azure-ai-ml 1.35, `upload_directory` in `azure.ai.ml._utils._asset_utils
 import os
 from pathlib import Path
 
-from blobfs.compat.azureml.files import checked, files_below, shown
-from blobfs.compat.azureml.ignore import Ignored
 from blobfs.errors import SourceError, UnsafeNameError
+from blobfs.layout.azureml.files import checked, files_below, shown
+from blobfs.layout.azureml.ignore import Ignored
 
 UPLOADS = "LocalUpload"
 

@@ -11,11 +11,12 @@ import hashlib
 import os
 import stat
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from blobfs.compat.azureml.files import File, checked, files_below, shown
-from blobfs.compat.azureml.ignore import Ignored
 from blobfs.errors import SourceError, UnsafeNameError, typed
+from blobfs.layout.azureml.files import File, checked, files_below, shown
+from blobfs.layout.azureml.ignore import Ignored
+from blobfs.scan import identity_of
 
 if TYPE_CHECKING:
     from hashlib import _Hash
@@ -28,6 +29,14 @@ CONTENT_HASH_VERSION = 202208
 
 _CHUNK = 1 << 20
 """Bytes read at once. AzureML reads 1 KiB, and the hash is the same."""
+
+
+class Fed(NamedTuple):
+    """What one entry of a source feeds to the object hash."""
+
+    name: bytes
+    location: str
+    """Of the file whose bytes are fed after the name, links resolved; `""`: none are."""
 
 
 def object_hash(source: str | os.PathLike[str], *, component: bool = False) -> str:
@@ -51,12 +60,11 @@ def object_hash(source: str | os.PathLike[str], *, component: bool = False) -> s
         IgnoreSyntaxError: see `Ignored.excludes`.
     """
     root, is_directory = checked(source)
-    rules = Ignored(root, component=component)
     hasher = hashlib.sha256(INITIAL)
-    if is_directory:
-        _feed_tree(hasher, root, rules)
-    else:
-        _feed_file(hasher, root)
+    for one in fed(root, Ignored(root, component=component), is_directory=is_directory):
+        hasher.update(one.name)
+        if one.location:
+            _feed_file(hasher, one.location)
     return hasher.hexdigest()
 
 
@@ -83,7 +91,7 @@ def content_hash(source: str | os.PathLike[str], *, component: bool = False) -> 
     if is_directory:
         files = files_below(root, rules)
     else:
-        files = [File(root, os.path.basename(root), os.stat(root).st_size)]
+        files = [File(root, os.path.basename(root), identity_of(os.stat(root)))]
     return _hash_of_files(files)
 
 
@@ -97,17 +105,23 @@ def _hash_of_files(files: list[File]) -> str:
     return hasher.hexdigest()
 
 
-def _feed_tree(hasher: "_Hash", root: str, rules: Ignored) -> None:
+def fed(root: str, rules: Ignored, *, is_directory: bool) -> Iterator[Fed]:
+    """Yield what is fed to the object hash of a source, in its order.
+
+    Raises:
+        UnsafeNameError, SourceError, AccessError, IgnoreSyntaxError: see `object_hash`.
+    """
+    if not is_directory:
+        yield Fed(b"", root)
+        return
     # A path that is met again below itself leads to the same paths for ever.
     inside: dict[str, Iterator[os.DirEntry[str]]] = {root: _entries(root, rules)}
     while inside:
         location, entries = next(reversed(inside.items()))
         for entry in entries:
-            hasher.update(_encoded(entry.name, entry.path))
             path, kind = _target(entry)
-            if kind == stat.S_IFREG:
-                _feed_file(hasher, path)
-            elif kind == stat.S_IFDIR:
+            yield Fed(_encoded(entry.name, entry.path), path if kind == stat.S_IFREG else "")
+            if kind == stat.S_IFDIR:
                 if path in inside:
                     raise SourceError(
                         f"{entry.path!r} is a link to a directory that holds it, {path!r}"

@@ -16,8 +16,8 @@ import posixpath
 from collections.abc import Sequence
 from functools import lru_cache
 
-from blobfs.compat.azureml.pattern import Pattern, read_line
 from blobfs.errors import IgnoreSyntaxError, SourceError, typed
+from blobfs.layout.azureml.pattern import Pattern, read_line
 
 NAMES = (".amlignore", ".gitignore")
 """The first that is there counts, even if it is empty."""

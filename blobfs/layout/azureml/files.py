@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from blobfs.compat.azureml.ignore import Ignored
 from blobfs.errors import (
     AccessError,
     BlobfsError,
@@ -24,6 +23,9 @@ from blobfs.errors import (
     UnsafeNameError,
     naming_all,
 )
+from blobfs.hashcache import Identity
+from blobfs.layout.azureml.ignore import Ignored
+from blobfs.scan import identity_of
 
 MAX_RETURNS = 200
 """Times that a walk comes back to a directory that it is in. With one ignored link to where it
@@ -39,8 +41,13 @@ class File(NamedTuple):
     path: str
     """Relative to the root, under the names of the links."""
 
-    size: int
-    """In bytes."""
+    identity: Identity
+    """What `stat` told of it."""
+
+    @property
+    def size(self) -> int:
+        """In bytes."""
+        return self.identity[2]
 
 
 class _Level(NamedTuple):
@@ -158,7 +165,7 @@ def _take(walk: _Walk, path: str, location: str) -> None:
         walk.refuse(path, "is a name that is not UTF-8", UnsafeNameError)
     else:
         if stat.S_ISREG(status.st_mode):
-            walk.files.append(File(location, path, status.st_size))
+            walk.files.append(File(location, path, identity_of(status)))
         else:
             walk.refuse(path, "is no regular file")
 

@@ -1,0 +1,245 @@
+"""The stages of an upload under `layout: azureml`: AzureML and blobfs find each other's.
+
+A manifest is written first, so that of two contents that share AzureML's hash one wins; then
+the file that AzureML looks for, not yet marked, then all others, then the pointer with which
+the artifact exists for blobfs, and last the mark with which it exists for AzureML. So after a
+crash at any moment either program finishes what the other began.
+
+What lies there is believed only if names and sizes are those of the source: different sources
+may have one hash, and AzureML looks at no more than one of the files.
+"""
+
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
+from typing import Any
+from uuid import uuid4
+
+from blobfs.artifact.azureml_tree import differences, listed, put_by_rename
+from blobfs.artifact.marks import Marks, asked_of, is_complete
+from blobfs.artifact.sink import FinalSink
+from blobfs.artifact.value import Asked, UploadPlan, plan_of
+from blobfs.artifact.verify import digest_at
+from blobfs.artifact.work import Work, header_of
+from blobfs.commit import claim, now, point_at
+from blobfs.digest import PREFIX, Digest, hex_of, short
+from blobfs.errors import (
+    ArtifactConflictError,
+    ConfigError,
+    UnsafeNameError,
+    naming_all,
+)
+from blobfs.layout.azureml.places import decode_pointer, root_key
+from blobfs.manifest import Header, Kind, Manifest
+from blobfs.names import key_fault
+from blobfs.source import AzureMLSource
+from blobfs.transfer import Sink, move
+
+SHOWN = 5
+"""Differences that a message lists."""
+
+
+class AzureMLWork(Work):
+    """One upload, as AzureML would make it."""
+
+    source: AzureMLSource
+
+    def __init__(self, *args: Any, **options: Any) -> None:  # noqa: ANN401 - handed on
+        super().__init__(*args, **options)
+        if not isinstance(self.source, AzureMLSource):
+            raise ConfigError(
+                f"{self.store} has `layout: azureml`, which takes local files and directories:"
+                " download what is elsewhere first, refer to it, or use `layout: hashed`"
+            )
+        self._manifest: Manifest | None = None
+        self._asked = Asked(None, None)
+
+    def digest(self) -> Manifest:
+        """Hash the source, AzureML's way and ours."""
+        if self._manifest is None:
+            self._refuse_names()
+            source, cache = self.source, self.options.cache
+            self.callback.call("hashing")
+            self.callback.set_size(source.to_hash)
+            advance = self.callback.relative_update
+            entries = source.entries({}, cache=cache, take=None, advance=advance)
+            header = header_of(source, entries)._replace(at=self._root)
+            if cache:
+                source.remember(cache, header.digest)
+            self._manifest = Manifest(header, entries)
+        return self._manifest
+
+    def held(self, digest: Digest, there: Digest | None) -> Header | None:
+        """Return the header of what the store has, None if it has not all of it.
+
+        Raises:
+            ArtifactConflictError: if what is there under the same hash is something else.
+        """
+        found = listed(self.store, self._root, is_tree=self.source.is_directory)
+        marks = self._marks.read({o.key: o.metadata for o in found})
+        wrong = differences({o.key: o.size for o in found}, self._sizes)
+        known = marks.get(self._marks.digest_name)
+        if not is_complete(marks) or self._is_only_begun(known, wrong):
+            return None
+        if known not in (None, hex_of(digest)):
+            self._refuse([f"its digest is {short(PREFIX + str(known))}, not {short(digest)}"])
+        if wrong and not self._can_mend(known, wrong):
+            self._refuse(
+                [f"{key.removeprefix(self._root + '/')} {what}" for key, what in wrong.items()]
+            )
+        if wrong and not self.dry:
+            self._mend(wrong.keys(), marks)
+        if known is None and there != digest:
+            self._take_over()
+        self._asked, self.reused = asked_of(marks), not wrong
+        return self._header(digest)
+
+    def send(self, manifest: Manifest, base: Digest | None, asked: Asked) -> Header:  # noqa: ARG002 - each version goes whole
+        """Send everything, as AzureML does after an upload that did not end; then commit."""
+        header = claim(self.store, manifest)
+        if self.store.backend.renames_directories:
+            put_by_rename(self.store, manifest, lambda sink: self._put(manifest, sink))
+        else:
+            self._put(manifest, FinalSink(self.store, manifest))
+        point_at(self.store, header)
+        self._marks.write(asked, header.digest)
+        self.sent = header.files, header.size
+        return manifest.header
+
+    def registered(self, digest: str) -> Asked:
+        """Return what AzureML's marks say, else what was registered here."""
+        return self._asked if self._asked.name else super().registered(digest)
+
+    def forecast(
+        self, manifest: Manifest, base: Digest | None, name: str | None, version: str | None
+    ) -> UploadPlan:
+        """Return what would be done; nothing is written."""
+        header = self.held(manifest.header.digest, base)
+        send = () if header and self.reused else manifest.entries
+        return plan_of(
+            self.store, manifest.header, name, version, reused=self.reused, send=send
+        )
+
+    @property
+    def _root(self) -> str:
+        return root_key(self.source.object_hash, self.source.name)
+
+    @property
+    def _marks(self) -> Marks:
+        return Marks(self.store, self._root, self._key(self.source.indicator))
+
+    @property
+    def _sizes(self) -> dict[str, int]:
+        return {self._key(file.path): file.size for file in self.source.scan.files}
+
+    def _key(self, path: str) -> str:
+        return f"{self._root}/{path}" if self.source.is_directory else self._root
+
+    def _header(self, digest: Digest) -> Header:
+        if self._manifest is not None:
+            return self._manifest.header
+        kind: Kind = "tree" if self.source.is_directory else "file"
+        sizes = self._sizes.values()
+        return Header(
+            digest,
+            kind,
+            self.source.name,
+            len(sizes),
+            sum(sizes),
+            now(),
+            str(uuid4()),
+            at=self._root,
+        )
+
+    def _is_only_begun(self, known: str | None, wrong: dict[str, str]) -> bool:
+        """Whether the marks, where directories have them, are of another root."""
+        shared = self.store.backend.marks_directories and known is None
+        return shared and bool(wrong) and set(wrong.values()) == {"is not there"}
+
+    def _can_mend(self, known: str | None, wrong: dict[str, str]) -> bool:
+        """Whether what is wrong happened to what blobfs put there, and shall be mended."""
+        return self.options.check and known is not None and wrong.keys() <= self._sizes.keys()
+
+    def _mend(self, keys: AbstractSet[str], marks: Mapping[str, str]) -> None:
+        manifest = self.digest()
+        lacking = [e for e in manifest.entries if self._key(e.path) in keys]
+        move(
+            lacking,
+            self.source,
+            FinalSink(self.store, manifest),
+            jobs=self.jobs,
+            callback=self.callback,
+        )
+        if self._key(self.source.indicator) in keys:  # with which the marks went
+            self._marks.restore(marks)
+        self.sent = len(lacking), sum(entry.size for entry in lacking)
+
+    def _put(self, manifest: Manifest, sink: Sink) -> None:
+        """Write the file that AzureML looks for, then the others, the large ones first."""
+        callback, indicator = self.callback, self.source.indicator
+        callback.call("sending")
+        callback.absolute_update(0)
+        callback.set_size(manifest.header.size)
+        first = [entry for entry in manifest.entries if entry.path == indicator]
+        others = [entry for entry in manifest.entries if entry.path != indicator]
+        others.sort(key=lambda entry: -entry.size)
+        for entries in (first, others):
+            move(entries, self.source, sink, jobs=self.jobs, callback=callback)
+
+    def _take_over(self) -> None:
+        """Have blobfs know what AzureML uploaded, once it is certain that it is the source.
+
+        AzureML's hash and the sizes stand for all files that it hashes; those that it uploads
+        without hashing them are read.
+        """
+        manifest = self.digest()
+        if self._is_pointed_at(manifest.header):
+            return
+        uncovered = set(self.source.uncovered)
+        other = [
+            f"{entry.path} has other bytes"
+            for entry in manifest.entries
+            if entry.path in uncovered
+            and digest_at(self.store, manifest, entry) != entry.digest
+        ]
+        if other:
+            self._refuse(other)
+        if not self.dry:
+            claim(self.store, manifest, replace=True)
+            point_at(self.store, manifest.header)
+
+    def _is_pointed_at(self, header: Header) -> bool:
+        pointer = self.store.layout.pointer(header.digest) or ""
+        try:
+            data = self.store.backend.read(pointer)
+        except FileNotFoundError:
+            return False
+        return decode_pointer(data, pointer) == self.store.layout.manifest_of(header)
+
+    def _refuse(self, differing: list[str]) -> None:
+        where = self.store.location.handle(self._root)
+        more = f" and {len(differing) - SHOWN} more" if len(differing) > SHOWN else ""
+        raise ArtifactConflictError(
+            f"{where} is another upload with the same AzureML hash:"
+            f" {', '.join(differing[:SHOWN])}{more}. AzureML would take it for"
+            f" {self.source.name}; `layout: hashed` tells them apart (and `check` sends again"
+            " what was removed of an upload of one's own)"
+        )
+
+    def _refuse_names(self) -> None:
+        """Refuse what the store would keep under another name, or not at all."""
+        special = {*map(chr, range(0x20)), "\x7f", "\\", *self.store.backend.forbidden} - {"?"}
+        problems = []
+        for path in self.source.paths:
+            fault = key_fault(f"{root_key('0' * 64, self.source.name)}/{path}")
+            if found := special & {*self.source.name, *path}:
+                fault = (
+                    f"has {', '.join(map(repr, sorted(found)))}, which would not stay as it is"
+                )
+            if fault:
+                problems.append(f"{path} {fault}")
+        if problems:
+            raise naming_all(
+                UnsafeNameError,
+                f"{self.source.name} cannot be stored as AzureML does",
+                problems,
+            )

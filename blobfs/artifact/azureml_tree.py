@@ -1,0 +1,102 @@
+"""What lies at the root of an upload of AzureML, and how it gets there by a rename."""
+
+from collections.abc import Callable, Mapping
+from uuid import uuid4
+
+from blobfs.artifact.sink import KeySink
+from blobfs.backend.base import Object
+from blobfs.errors import StoreUnavailableError
+from blobfs.late import log
+from blobfs.manifest import Entry, Header, Manifest
+from blobfs.names import STAGES
+from blobfs.stage import DirectoryStage
+from blobfs.store import Store
+
+
+def listed(store: Store, root: str, *, is_tree: bool) -> list[Object]:
+    """Return the file at `root`, or all below it, with metadata where that is told."""
+    if is_tree:
+        return list(store.backend.described(root))
+    try:
+        return [store.backend.head(root)]
+    except FileNotFoundError:
+        return []
+
+
+def differences(there: Mapping[str, int], wanted: Mapping[str, int]) -> dict[str, str]:
+    """Return what is wrong with each key that is not there as it should be, or should not be.
+
+    Args:
+        there: sizes by keys.
+        wanted: likewise.
+
+    >>> differences({"a": 1, "b": 2}, {"a": 1, "b": 3, "c": 0})
+    {'b': 'has 2 bytes, not 3', 'c': 'is not there'}
+    """
+    found = {}
+    for key in sorted(there.keys() | wanted.keys()):
+        if key not in there:
+            found[key] = "is not there"
+        elif key not in wanted:
+            found[key] = "is there, and not in the source"
+        elif there[key] != wanted[key]:
+            found[key] = f"has {there[key]} bytes, not {wanted[key]}"
+    return found
+
+
+def put_by_rename(store: Store, manifest: Manifest, fill: Callable[[KeySink], None]) -> None:
+    """Have a stage filled, and rename it to the root, where it appears whole.
+
+    What lies there already, unmarked, is of an upload that ended in between, or in the way: it
+    is moved to a stage of its own unless it has the names and sizes that it should have.
+    """
+    header = manifest.header
+    root, is_tree = store.layout.root(header), header.kind == "tree"
+    wanted = {store.layout.content(header, entry): entry.size for entry in manifest.entries}
+    stage = DirectoryStage(store.backend)
+    store.reclaim()
+    try:
+        fill(_RootSink(stage, header))
+        store.backend.sync(stage.path)
+        for _ in range(2):
+            try:
+                _publish(store, stage, root, is_tree=is_tree)
+            except FileExistsError:
+                there = {o.key: o.size for o in listed(store, root, is_tree=is_tree)}
+                if not differences(there, wanted):
+                    return
+                _move_away(store, root, is_tree=is_tree)
+            else:
+                return
+    finally:
+        stage.discard()
+    raise StoreUnavailableError(f"{store}: {root} keeps coming back with other content")
+
+
+def _publish(store: Store, stage: DirectoryStage, root: str, *, is_tree: bool) -> None:
+    if is_tree:
+        stage.rename(root)
+        return
+    parent, _, name = root.rpartition("/")
+    store.backend.make_directory(parent)
+    store.backend.move_once(f"{stage.path}/{name}", root)
+    store.backend.sync(parent)
+
+
+def _move_away(store: Store, root: str, *, is_tree: bool) -> None:
+    broken = f"{STAGES}/{uuid4()}-broken"
+    log().warning("%s: %s is not what it should be: moved to %s", store, root, broken)
+    move = store.backend.rename if is_tree else store.backend.move_once
+    move(root, broken)
+
+
+class _RootSink(KeySink):
+    """Writes into a stage that becomes the root itself, or holds its one file."""
+
+    def __init__(self, stage: DirectoryStage, header: Header) -> None:
+        super().__init__(stage, header)
+        self._is_tree = header.kind == "tree"
+
+    def key(self, entry: Entry) -> str:
+        """Return where an entry goes, below the stage."""
+        return entry.path if self._is_tree else self._header.name

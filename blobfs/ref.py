@@ -4,6 +4,7 @@
     sha256:<hex>                                    an artifact; 8 digits or more will do
     blobfs://<store>/<asset or artifact or path>    in a store that has a name
     azureml://datastores/<store>/paths/<path>       a path in one, as AzureML writes it
+    azureml://jobs/<job>/outputs/<name>/paths/<…>   what a job of AzureML left
     s3://…  /data/store/…                           a handle
 
 Each may be followed by `/path`. In a URL an asset is written with `:` or `@`, and a digest in
@@ -25,11 +26,17 @@ LATEST = "latest"
 
 _DATASTORE = re.compile(
     r"azureml://(?:subscriptions/[^/]+/resource[gG]roups/[^/]+/workspaces/[^/]+/)?"
-    r"datastores/(?P<store>[^/]+)/paths/(?P<path>.+)",
+    r"datastores/(?P<store>[^/]+)/(?:paths/)?(?P<path>(?<=/paths/).+|ExperimentRun/.+)",
     re.DOTALL,
 )
-"""AzureML's two ways to write a path in a datastore; nothing in it is encoded.
+"""AzureML's ways to write a path in a datastore; nothing in it is encoded.
 https://learn.microsoft.com/azure/machine-learning/how-to-access-data-interactive"""
+
+_JOB = re.compile(
+    r"azureml://jobs/(?P<job>[^/]+)/outputs/(?P<output>[^/]+)/paths/(?P<path>.*)", re.DOTALL
+)
+"""How AzureML writes what a job left. It lies in `azureml/<job>/<output>/` of the workspace's
+default datastore: azure-ai-ml 1.35, `_job_operations`."""
 
 _DIGITS = re.compile(r"[0-9a-f]{8,64}")
 """Of a digest: so many that it is rarely ambiguous, up to all of it."""
@@ -80,7 +87,7 @@ def parse(text: str) -> Ref:
     if text.startswith(SCHEME):
         return _parse_url(text)
     if text.startswith(AZUREML):
-        return _parse_datastore(text)
+        return _parse_azureml(text)
     if "://" in text or text.startswith("/"):
         return Ref(text, handle=text)
     head, _, path = text.partition("/")
@@ -103,12 +110,17 @@ def _parse_url(text: str) -> Ref:
     return Ref(text, ref.path, store, ref.name, ref.version, ref.digest)
 
 
-def _parse_datastore(text: str) -> Ref:
+def _parse_azureml(text: str) -> Ref:
+    if job := _JOB.fullmatch(text):
+        path = f"azureml/{job['job']}/{job['output']}/{job['path']}".rstrip("/")
+        _check_path(text, path)
+        return Ref(text, key=path)
     found = _DATASTORE.fullmatch(text)
     if found is None:
         raise ConfigError(
             f"{text!r} is none of the URLs of AzureML that name a place in a store:"
-            " azureml://datastores/<store>/paths/<path>"
+            " azureml://datastores/<store>/paths/<path>,"
+            " azureml://jobs/<job>/outputs/<name>/paths/<path>"
         )
     path = found["path"].removesuffix("/")
     _check_path(text, path)

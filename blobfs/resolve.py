@@ -15,7 +15,7 @@ from blobfs.managers import load_manager_class
 from blobfs.managers.base import BlobManager, find_handle
 from blobfs.managers.url import open_url
 from blobfs.manifest import Entry
-from blobfs.ref import Ref, is_url, names_store, parse, whole
+from blobfs.ref import AZUREML, Ref, is_url, names_store, parse, whole
 from blobfs.source import RemoteSource
 from blobfs.store import Asset, Store
 
@@ -104,7 +104,26 @@ def find(ref: str, *, store: StoreLike = None) -> Found:
         return find_handle(opened, parsed.handle)
     if parsed.key is not None:
         return find_handle(opened, opened.location.handle(parsed.key))
-    return resolve(opened, digest_of(opened, parsed), parsed.path)
+    try:
+        digest = digest_of(opened, parsed)
+    except ArtifactNotFoundError:
+        if found := _path_in(opened, parsed):
+            return found
+        raise
+    return resolve(opened, digest, parsed.path)
+
+
+def _path_in(store: Store, ref: Ref) -> Found | None:
+    """Return what lies at a path below the root that looks like an asset which is not there.
+
+    Such as `ExperimentRun/dcid.<job>/outputs`, which is how AzureML's users write it.
+    """
+    if ref.store is not None or ref.name is None or ref.version is not None or not ref.path:
+        return None
+    try:
+        return find_handle(store, store.location.handle(ref.text.rstrip("/")))
+    except ArtifactNotFoundError:
+        return None
 
 
 def store_of(ref: Ref, store: StoreLike) -> Store:
@@ -114,7 +133,9 @@ def store_of(ref: Ref, store: StoreLike) -> Store:
         ConfigError: if the ref and the argument name two.
     """
     opened = open_store(store if ref.store is None or store is not None else ref.store)
-    if ref.store is not None and opened.name != ref.store:
+    # A datastore of AzureML may well be a store that has no name here.
+    unnamed = opened.name is None and ref.text.startswith(AZUREML)
+    if ref.store is not None and opened.name != ref.store and not unnamed:
         raise ConfigError(f"{ref.text!r} is in the store {ref.store!r}, not in {opened}")
     return opened
 
@@ -216,7 +237,7 @@ def found_at(store: Store, url: str) -> Found | None:
     """Return what a URL names if it lies in this store, or in one that has a name."""
     if names_store(url):
         ref = parse(url)
-        return find(url, store=store if ref.store == store.name else None)
+        return find(url, store=store if ref.store in (None, store.name) else None)
     if store.location.key(url) is not None:
         return find_handle(store, url)
     return None

@@ -26,12 +26,13 @@ from blobfs import (
     TransferError,
     UnsafeNameError,
 )
+from tests.azureml_conformance import AzureMLTests
 from tests.names_to_keep import NASTY
 from tests.places import Place, content, hex_of, sha256, write_tree
 from tests.url_conformance import UrlTests
 
 
-class ManagerTests(UrlTests):
+class ManagerTests(UrlTests, AzureMLTests):
     """Give `place`; set a flag only where a storage truly differs."""
 
     decides_races: ClassVar[bool] = False

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import fsspec
 import pytest
@@ -33,6 +33,14 @@ class Around(Protocol):
 
     def delete(self, key: str) -> None:
         """Remove an object."""
+
+
+@runtime_checkable
+class Described(Protocol):
+    """Objects with metadata."""
+
+    def metadata(self, key: str) -> Mapping[str, str]:
+        """Return what stands beside an object."""
 
 
 @dataclass(frozen=True, slots=True)

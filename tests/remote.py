@@ -5,7 +5,7 @@ import os
 import random
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -48,6 +48,10 @@ class S3Objects:
         data = answer["Body"].read()
         assert isinstance(data, bytes)
         return data
+
+    def metadata(self, key: str) -> Mapping[str, str]:
+        answer = self.client.head_object(Bucket=self.bucket, Key=f"{self.prefix}/{key}")
+        return dict(answer["Metadata"])
 
     def write(self, key: str, data: bytes) -> None:
         self.client.put_object(Bucket=self.bucket, Key=f"{self.prefix}/{key}", Body=data)
@@ -101,6 +105,10 @@ class AzureBlobs:
 
     def read(self, key: str) -> bytes:
         return self.container.download_blob(f"{self.prefix}/{key}").readall()
+
+    def metadata(self, key: str) -> Mapping[str, str]:
+        blob = self.container.get_blob_client(f"{self.prefix}/{key}")
+        return blob.get_blob_properties().metadata
 
     def write(self, key: str, data: bytes) -> None:
         self.container.upload_blob(f"{self.prefix}/{key}", data, overwrite=True)
@@ -188,6 +196,11 @@ class OssObjects:
         data = self.client.get_object(f"{self.prefix}/{key}").read()
         assert isinstance(data, bytes)
         return data
+
+    def metadata(self, key: str) -> Mapping[str, str]:
+        headers = self.client.head_object(f"{self.prefix}/{key}").headers
+        start = "x-oss-meta-"
+        return {n[len(start) :]: v for n, v in headers.items() if n.lower().startswith(start)}
 
     def write(self, key: str, data: bytes) -> None:
         self.client.put_object(f"{self.prefix}/{key}", data)

@@ -11,6 +11,7 @@ may have one hash, and AzureML looks at no more than one of the files.
 
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
+from functools import cached_property
 from typing import Any
 from uuid import uuid4
 
@@ -88,8 +89,8 @@ class AzureMLWork(Work):
             )
         if wrong and not self.dry:
             self._mend(wrong.keys(), marks)
-        if known is None and there != digest:
-            self._take_over()
+        if there != digest:
+            self._take_over(digest, known)
         self._asked, self.reused = asked_of(marks), not wrong
         return self._header(digest)
 
@@ -119,15 +120,15 @@ class AzureMLWork(Work):
             self.store, manifest.header, name, version, reused=self.reused, send=send
         )
 
-    @property
+    @cached_property
     def _root(self) -> str:
         return root_key(self.source.object_hash, self.source.name)
 
-    @property
+    @cached_property
     def _marks(self) -> Marks:
         return Marks(self.store, self._root, self._key(self.source.indicator))
 
-    @property
+    @cached_property
     def _sizes(self) -> dict[str, int]:
         return {self._key(file.path): file.size for file in self.source.scan.files}
 
@@ -185,16 +186,20 @@ class AzureMLWork(Work):
         for entries in (first, others):
             move(entries, self.source, sink, jobs=self.jobs, callback=callback)
 
-    def _take_over(self) -> None:
-        """Have blobfs know what AzureML uploaded, once it is certain that it is the source.
+    def _take_over(self, digest: Digest, known: str | None) -> None:
+        """Have blobfs know what is there, once it is certain that it is the source.
 
-        AzureML's hash and the sizes stand for all files that it hashes; those that it uploads
-        without hashing them are read.
+        Of what AzureML uploaded its hash and the sizes stand for all files that it hashes;
+        those that it uploads without hashing them are read.
+
+        Args:
+            digest: of the source.
+            known: the same, if blobfs put there what is there.
         """
-        manifest = self.digest()
-        if self._is_pointed_at(manifest.header):
+        if self._is_pointed_at(self._header(digest)):
             return
-        uncovered = set(self.source.uncovered)
+        manifest = self.digest()
+        uncovered = set() if known else set(self.source.uncovered)
         other = [
             f"{entry.path} has other bytes"
             for entry in manifest.entries

@@ -102,6 +102,23 @@ class AzureFileSystem(AzureBlobFileSystem):  # type: ignore[misc] # adlfs has no
             **options,
         )
 
+    def directory_client(self, container: str, path: str) -> Any:  # noqa: ANN401 - the SDK is imported late
+        """Return a client of the Data Lake SDK for one directory, to be closed after use."""
+        from azure.storage.filedatalake.aio import DataLakeDirectoryClient
+
+        # Given the blob service's address it would ask that one for everything.
+        url = self.service_client.url.replace(".blob.", ".dfs.", 1)
+        return DataLakeDirectoryClient(
+            url,
+            container,
+            path,
+            credential=self.credential or None,
+            proxies=_proxies(url),
+            retry_total=0,
+            permit_redirects=False,
+            transport=_Transport(use_env_settings=False, **self._limits),
+        )
+
     def _keep_no_finalizers(self) -> None:
         registry: Mapping[Any, Any] = getattr(weakref.finalize, "_registry", {})
         for finalizer in list(registry):

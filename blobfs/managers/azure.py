@@ -53,6 +53,9 @@ class AzureBlobManager(BlobManager):
         Key("endpoint"),
     )
 
+    marks_directories: ClassVar[bool] = False
+    """Whether AzureML's marks stand at directories."""
+
     blames: ClassVar[Advice] = Advice(
         container="`container`", endpoint="`account_name` and `endpoint`"
     )
@@ -107,13 +110,18 @@ class AzureBlobManager(BlobManager):
             opening, prefix, self.advice, self._adlfs_backend, copies=False
         )
         backend.public = self._account.login.anonymous
+        backend.marks_directories = self.marks_directories
         return backend
 
     def _adlfs_backend(self) -> Backend:
         filesystem = self.filesystem()
+        if self.marks_directories and self.options.get("layout") == "azureml":
+            importing("azure.storage.filedatalake", "azure")
+        from blobfs.backend.adls import AdlsBackend
         from blobfs.backend.azure import AzureBackend
 
-        return AzureBackend(filesystem, self.root, self.advice)
+        kind = AdlsBackend if self.marks_directories else AzureBackend
+        return kind(filesystem, self.root, self.advice)
 
     @property
     def advice(self) -> Advice:
@@ -226,6 +234,8 @@ class AdlsGen2BlobManager(AzureBlobManager):
     An account with a hierarchical namespace is asked by the same calls as one without; what
     marks a directory there is no object here.
     """
+
+    marks_directories: ClassVar[bool] = True
 
 
 def _encrypts_by_environment() -> bool:

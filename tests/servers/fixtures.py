@@ -8,6 +8,7 @@ import pytest
 
 from tests.servers.azure import Azurite
 from tests.servers.cache import Unavailable
+from tests.servers.dfs import DataLake
 from tests.servers.hdfs import Hdfs
 from tests.servers.oss import OssServer
 from tests.servers.proxy import Proxy
@@ -32,6 +33,12 @@ def versitygw() -> Iterator[VersityGateway]:
 @pytest.fixture(scope="session")
 def azurite() -> Iterator[Azurite]:
     with started(Azurite()) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def data_lake() -> Iterator[DataLake]:
+    with started(DataLake()) as server:
         yield server
 
 

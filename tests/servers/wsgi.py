@@ -83,6 +83,7 @@ def environ_of(
 ) -> Environ:
     """Return a request in the form that an application gets it."""
     path, _, query = target.partition("?")
+    headers = list(headers)
     environ: Environ = {
         "REQUEST_METHOD": method,
         "SCRIPT_NAME": "",
@@ -90,6 +91,7 @@ def environ_of(
         "QUERY_STRING": query,
         "RAW_URI": target,
         "REQUEST_URI": target,
+        "RAW_HEADERS": headers,  # `-` and `_` are the same in the names below
         "REMOTE_ADDR": HOST,
         "SERVER_NAME": HOST,
         "SERVER_PORT": "80",
@@ -156,7 +158,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(body)
 
     # The names that http.server looks for.
-    do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = _serve  # noqa: N815
+    do_GET = do_HEAD = do_PUT = do_POST = do_PATCH = do_DELETE = _serve  # noqa: N815
 
     def _body(self) -> bytes:
         """Return the whole body of a request, chunked or not."""

@@ -38,7 +38,8 @@ class AzureMLTests:
     def marks(self, place: Place, key: str) -> Mapping[str, str]:
         """AzureML's marks on an upload, around blobfs: in a file of their own by default."""
         if isinstance(place.around, Described):
-            return place.around.metadata(key)
+            found = place.around.metadata(key)  # in moto every _ is a -
+            return {name.replace("-", "_"): value for name, value in found.items()}
         top, digest, name = key.split("/")[:3]
         assert top == "LocalUpload"
         found: dict[str, str] = json.loads(place.read(f".blobfs/azureml/{digest}/{name}.json"))

@@ -200,7 +200,8 @@ class OssObjects:
     def metadata(self, key: str) -> Mapping[str, str]:
         headers = self.client.head_object(f"{self.prefix}/{key}").headers
         start = "x-oss-meta-"
-        return {n[len(start) :]: v for n, v in headers.items() if n.lower().startswith(start)}
+        names = ((name.lower(), value) for name, value in headers.items())
+        return {n.removeprefix(start): v for n, v in names if n.startswith(start)}
 
     def write(self, key: str, data: bytes) -> None:
         self.client.put_object(f"{self.prefix}/{key}", data)

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -35,6 +35,7 @@ from tests.conformance import ManagerTests
 from tests.places import Place, content, write_tree
 from tests.remote import CONTAINER, AzureBlobs, azure_place, gen2_account_place
 from tests.servers.azure import Azurite
+from tests.servers.dfs import DataLake
 from tests.servers.fixtures import proxied, started
 from tests.servers.proxy import Rule
 from tests.servers.tls import certified
@@ -104,6 +105,13 @@ class TestAdlsGen2BlobManager(ManagerTests):
     def place(self, request: pytest.FixtureRequest) -> Iterator[Place]:
         for place in gen2_account_place():
             yield place or request.getfixturevalue("hierarchical")
+
+    @pytest.fixture
+    def azureml(self, data_lake: DataLake) -> Place:
+        return azure_place(data_lake, manager="adls_gen2", layout="azureml")
+
+    def marks(self, place: Place, key: str) -> Mapping[str, str]:
+        return super().marks(place, "/".join(key.split("/")[:2]))
 
 
 def around_of(place: Place) -> AzureBlobs:

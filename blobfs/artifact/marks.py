@@ -50,10 +50,10 @@ class Marks:
             told: the metadata of objects by their keys, where a listing told it.
         """
         if (known := told.get(self._key)) is not None:
-            return known
+            return _spelled(known)
         try:
             if self._sidecar is None:
-                return self._backend.metadata(self._key)
+                return _spelled(self._backend.metadata(self._key))
             return _decode(self._backend.read(self._sidecar), self._sidecar)
         except FileNotFoundError:
             return {}
@@ -88,6 +88,11 @@ def asked_of(marks: Mapping[str, str]) -> Asked:
     """Return what an upload was registered as, if it has a name."""
     name, version = marks.get(NAME), marks.get(VERSION)
     return Asked(None, None) if name is None or _is_uuid(name) else Asked(name, version)
+
+
+def _spelled(metadata: Mapping[str, str]) -> dict[str, str]:
+    """Return metadata as it was written: some servers make a `-` of a `_` in a header's name."""
+    return {name.replace("-", "_"): value for name, value in metadata.items()}
 
 
 def _word(root: str) -> str:

@@ -74,21 +74,26 @@ def failing_filesystem(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     FailingFileSystem.reset()
 
 
-def _store() -> blobfs.Store:
-    config = {"url": "failing://root"}
+def _store(layout: str = "hashed") -> blobfs.Store:
+    config = {"url": "failing://root", "layout": layout}
     return blobfs.open_store({"blob_manager_class": "fsspec", "blob_manager_config": config})
 
 
+@pytest.mark.parametrize("layout", ["hashed", "azureml"])
 @pytest.mark.parametrize("error", [ConnectionError, TimeoutError, PermissionError, ValueError])
 @pytest.mark.parametrize("after", [False, True])
 def test_an_upload_survives_the_failure_of_any_call(
-    error: type[Exception], after: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    error: type[Exception],
+    after: bool,
+    layout: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(FailingFileSystem, "error", error)
     source = write_tree(tmp_path / "source")
 
     def upload() -> blobfs.Artifact:
-        return blobfs.upload(source, name="m", version="1", store=_store())
+        return blobfs.upload(source, name="m", version="1", store=_store(layout))
 
     wrong = []
     for number in range(1, _calls(upload) + 1):
@@ -100,9 +105,11 @@ def test_an_upload_survives_the_failure_of_any_call(
         wrong += [f"call {number}: untyped {what}" for what in untyped(failed)]
         if isinstance(failed, blobfs.ArtifactConflictError):
             wrong.append(f"call {number}: a false conflict: {failed}")
-        wrong += [f"call {number}: {what}" for what in _broken(tmp_path / f"after-{number}")]
+        wrong += [
+            f"call {number}: {what}" for what in _broken(tmp_path / f"after-{number}", layout)
+        ]
         assert upload().version == "1", number
-        blobfs.download("m:1", tmp_path / f"out-{number}", store=_store())
+        blobfs.download("m:1", tmp_path / f"out-{number}", store=_store(layout))
         assert content(tmp_path / f"out-{number}") == KEPT
     assert not wrong, "\n".join(wrong)
 
@@ -140,9 +147,9 @@ def _failure(operation: Any) -> Exception | None:  # noqa: ANN401
     return None
 
 
-def _broken(directory: Path) -> list[str]:
+def _broken(directory: Path, layout: str) -> list[str]:
     """Whatever is visible must be complete: verified here, and downloaded."""
-    store, wrong = _store(), []
+    store, wrong = _store(layout), []
     for header in blobfs.artifacts(store):
         report = blobfs.verify(header.digest, store=store, deep=True)
         wrong += [f"{problem.path} {problem.what}" for problem in report.problems]

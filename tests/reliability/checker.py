@@ -35,6 +35,34 @@ def problems(root: Path, *, modes: bool = True) -> list[str]:
     return wrong
 
 
+def azureml_problems(root: Path) -> list[str]:
+    """What is wrong in a store of `layout: azureml`, with what blobfs or AzureML can see."""
+    wrong = []
+    for pointer in (root / ".blobfs" / "digests").glob("*"):
+        wrong += [f"{pointer.name[:12]}: {what}" for what in _pointed(root, pointer)]
+    for marks in (root / ".blobfs" / "azureml").glob("*/*.json"):
+        told = json.loads(marks.read_bytes())
+        pointer = root / ".blobfs" / "digests" / told["blobfs_digest"]
+        if told["upload_status"] == "completed" and not pointer.is_file():
+            wrong.append(f"{marks.name} is marked, and nothing points at it")
+    for (name, version), digest in assets(root).items():
+        if digest is None or not (root / ".blobfs" / "digests" / digest).is_file():
+            wrong.append(f"{name}:{version} points at {digest}, which is not there")
+    return wrong
+
+
+def _pointed(root: Path, pointer: Path) -> Iterator[str]:
+    try:
+        header, entries = _manifest(root / json.loads(pointer.read_bytes())["manifest"])
+        if _listing(header, entries) != pointer.name:
+            yield "the manifest does not have the digest that points at it"
+        at = root / header["at"]
+        for entry in entries:
+            yield from _file(at if header["kind"] == "file" else at / entry["path"], entry)
+    except (OSError, ValueError, KeyError) as error:
+        yield f"no readable manifest: {error!r}"
+
+
 def artifacts(root: Path) -> set[str]:
     """The hashes of what is visible."""
     directory = root / "LocalUpload"

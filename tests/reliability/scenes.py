@@ -188,6 +188,22 @@ class BrokenUpload(FirstUpload):
         return [path for path in super().left() if not path.endswith("-broken")]
 
 
+class AzureMLUpload(FirstUpload):
+    """AzureML's layout, in which the mark comes last."""
+
+    options: Mapping[str, object] = {"layout": "azureml"}
+
+    def lacking(self) -> list[str]:
+        if self.expected not in checker.assets(self.root):
+            return [f"no asset {self.expected}"]
+        (digest,) = checker.artifacts(self.root)
+        plain = content(self.root / "LocalUpload" / digest / "source")
+        return [] if plain == self.kept() else [f"{sorted(plain)} was published"]
+
+    def broken(self) -> list[str]:
+        return checker.azureml_problems(self.root)
+
+
 class Remove(Scene):
     """A version is taken away."""
 
@@ -290,6 +306,6 @@ class FileDownload(Download):
         )
 
 
-UPLOADS = (FirstUpload, GroupUpload, NextUpload, HeldUpload, BrokenUpload)
+UPLOADS = (FirstUpload, GroupUpload, NextUpload, HeldUpload, BrokenUpload, AzureMLUpload)
 DOWNLOADS = (Download, MergeDownload, OverwriteDownload, FileDownload)
 SCENES: tuple[type[Scene], ...] = (*UPLOADS, Remove, *DOWNLOADS)

@@ -12,7 +12,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from blobfs.digest import PREFIX
-from blobfs.errors import SourceError
+from blobfs.errors import SourceError, typed
 from blobfs.hashcache import HashCache, Identity
 from blobfs.layout.azureml.files import File, checked, files_below
 from blobfs.layout.azureml.hashing import INITIAL, Fed, fed
@@ -42,7 +42,7 @@ class AzureMLSource(LocalSource):
         path, is_directory = checked(source)
         self._path, self._rules = path, Ignored(path)
         root = os.path.realpath(path) if is_directory else os.path.abspath(path)
-        name, identity = os.path.basename(root) or "root", identity_of(os.stat(root))
+        name, identity = os.path.basename(root) or "root", _identity(root)
         single = [File(path, name, identity)]
         found = files_below(root, self._rules) if is_directory else single
         if not found:
@@ -134,6 +134,13 @@ class AzureMLSource(LocalSource):
             Entry(file.path, file.size, digests[self._locations[file.path]])
             for file in self.scan.files
         ]
+
+
+def _identity(path: str) -> Identity:
+    try:
+        return identity_of(os.stat(path))
+    except OSError as error:
+        raise typed(error, f"looking at {path!r}", SourceError) from error
 
 
 def _feed(

@@ -133,11 +133,15 @@ def store_of(ref: Ref, store: StoreLike) -> Store:
         ConfigError: if the ref and the argument name two.
     """
     opened = open_store(store if ref.store is None or store is not None else ref.store)
-    # A datastore of AzureML may well be a store that has no name here.
-    unnamed = opened.name is None and ref.text.startswith(AZUREML)
-    if ref.store is not None and opened.name != ref.store and not unnamed:
+    if not _means(ref, opened):
         raise ConfigError(f"{ref.text!r} is in the store {ref.store!r}, not in {opened}")
     return opened
+
+
+def _means(ref: Ref, store: Store) -> bool:
+    """Whether a ref can be about a store; a datastore's can be about one without a name."""
+    unnamed = store.name is None and ref.text.startswith(AZUREML)
+    return ref.store in (None, store.name) or unnamed
 
 
 def digest_of(store: Store, ref: Ref) -> Digest:
@@ -237,7 +241,7 @@ def found_at(store: Store, url: str) -> Found | None:
     """Return what a URL names if it lies in this store, or in one that has a name."""
     if names_store(url):
         ref = parse(url)
-        return find(url, store=store if ref.store in (None, store.name) else None)
+        return find(url, store=store if _means(ref, store) else None)
     if store.location.key(url) is not None:
         return find_handle(store, url)
     return None

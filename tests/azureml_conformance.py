@@ -38,8 +38,8 @@ class AzureMLTests:
     def marks(self, place: Place, key: str) -> Mapping[str, str]:
         """AzureML's marks on an upload, around blobfs: in a file of their own by default."""
         if isinstance(place.around, Described):
-            found = place.around.metadata(key)  # in moto every _ is a -
-            return {name.replace("-", "_"): value for name, value in found.items()}
+            told = place.around.metadata(key)  # in moto every _ is a -
+            return {name.replace("-", "_"): value for name, value in told.items()}
         top, digest, name = key.split("/")[:3]
         assert top == "LocalUpload"
         found: dict[str, str] = json.loads(place.read(f".blobfs/azureml/{digest}/{name}.json"))
@@ -147,5 +147,5 @@ class AzureMLTests:
         store = azureml.open()
         for options in ({"ignore": False}, {"links": "skip"}):
             with pytest.raises(ConfigError, match="layout: hashed"):
-                blobfs.upload(proj, store=store, **options)  # type: ignore[arg-type]
+                blobfs.upload(proj, store=store, **options)
         assert azureml.keys() == set()

@@ -183,7 +183,8 @@ def test_uploads_of_azureml_that_did_not_end_are_finished(both: Both, tmp_path: 
 def test_an_upload_of_blobfs_that_ended_at_any_request_is_finished_by_azureml(
     both: Both, proj: Path, tmp_path: Path, carried_out: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    name, steps, ended = both.container, [], 0
+    name, ended = both.container, 0
+    steps: list[Upload | Download] = []
     with proxied(both.server) as proxy:
         blobfs.upload(proj, store=both.store(url=proxy.url), name="mine", version="7")
         requests = len(proxy.requests)

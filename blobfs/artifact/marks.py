@@ -91,7 +91,7 @@ def asked_of(marks: Mapping[str, str]) -> Asked:
 
 
 def _spelled(metadata: Mapping[str, str]) -> dict[str, str]:
-    """Return metadata as it was written: some servers make a `-` of a `_` in a header's name."""
+    """Return metadata as it was written: some servers make a `-` of a `_` in its names."""
     return {name.replace("-", "_"): value for name, value in metadata.items()}
 
 

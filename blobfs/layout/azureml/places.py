@@ -28,7 +28,8 @@ class AzureMLLayout(HashedLayout):
 
     def manifest_of(self, header: Header) -> str:
         """Return the key of a manifest."""
-        if header.at and (place := known_to_azureml(header.at)):
+        place = known_to_azureml(header.at) if header.at else None
+        if place and not place[1]:  # an upload of its own, not a part of one
             return place[0]
         return f"{PRIVATE}/azureml/{hex_of(header.digest)}/{header.name}.jsonl"
 

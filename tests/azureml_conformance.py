@@ -126,7 +126,9 @@ class AzureMLTests:
         assert (again.reused, again.digest, again.sent_bytes) == (True, first.digest, 0)
         where = blobfs.download("m:2", tmp_path / "out", store=store)
         assert len(content(where)) == 5
-        assert blobfs.upload(proj, store=store).name == "n"
+        assert blobfs.upload(proj, store=store).name == "m"
+        blobfs.remove("m:2", store=store)
+        assert blobfs.upload(proj, store=store).name == "n"  # as the marks say
 
     def test_azureml_what_was_removed_is_a_conflict_and_sent_again_when_checked(
         self, azureml: Place, proj: Path

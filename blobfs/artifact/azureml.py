@@ -52,7 +52,7 @@ class AzureMLWork(Work):
                 " download what is elsewhere first, refer to it, or use `layout: hashed`"
             )
         self._manifest: Manifest | None = None
-        self._asked = Asked(None, None)
+        self._asked, self._known = Asked(None, None), False
 
     def digest(self) -> Manifest:
         """Hash the source, AzureML's way and ours."""
@@ -91,7 +91,7 @@ class AzureMLWork(Work):
             self._mend(wrong.keys(), marks)
         if there != digest:
             self._take_over(digest, known)
-        self._asked, self.reused = asked_of(marks), not wrong
+        self._asked, self._known, self.reused = asked_of(marks), known is not None, not wrong
         return self._header(digest)
 
     def send(self, manifest: Manifest, base: Digest | None, asked: Asked) -> Header:  # noqa: ARG002 - each version goes whole
@@ -107,8 +107,14 @@ class AzureMLWork(Work):
         return manifest.header
 
     def registered(self, digest: str) -> Asked:
-        """Return what AzureML's marks say, else what was registered here."""
-        return self._asked if self._asked.name else super().registered(digest)
+        """Return what was registered here, else what AzureML's marks say."""
+        asked = super().registered(digest)
+        name, version = self._asked
+        if asked.name is not None or name is None:
+            return asked
+        there = self.store.asset(name, version) if self._known and version else None
+        self.names_asset = there is not None
+        return Asked(None, None) if there and there.removed else self._asked
 
     def forecast(
         self, manifest: Manifest, base: Digest | None, name: str | None, version: str | None

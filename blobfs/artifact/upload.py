@@ -79,6 +79,7 @@ def _attempt(
             reused=work.reused,
             sent=work.sent,
             copied=work.copied,
+            is_asset=work.names_asset,
         )
     finally:
         work.close()

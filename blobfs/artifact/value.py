@@ -112,6 +112,7 @@ def artifact_of(  # noqa: PLR0913 - a value's fields
     reused: bool,
     sent: tuple[int, int] = (0, 0),
     copied: tuple[int, int] = (0, 0),
+    is_asset: bool = True,
 ) -> Artifact:
     """Return the artifact of a header, as known by `name:version`.
 
@@ -123,8 +124,9 @@ def artifact_of(  # noqa: PLR0913 - a value's fields
         reused: whether it was there.
         sent: files and bytes.
         copied: files and bytes.
+        is_asset: whether the name and version are known here, and not to AzureML alone.
     """
-    ref = f"{name}:{version}" if name and version else header.digest
+    ref = f"{name}:{version}" if name and version and is_asset else header.digest
     return Artifact(
         store=store.name,
         digest=header.digest,

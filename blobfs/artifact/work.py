@@ -39,6 +39,7 @@ class Work:
         self.source, self.store, self.options, self.callback = source, store, options, callback
         self.reused = False
         self.sent = self.copied = (0, 0)
+        self.names_asset = True
         self.dry = dry
         self._stage: Stage | None = None
         self._staged: dict[str, int] = {}

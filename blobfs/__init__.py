@@ -11,6 +11,12 @@ from typing import TYPE_CHECKING
 from blobfs.late import exporting
 
 if TYPE_CHECKING:
+    from blobfs.adoption import (
+        adopt as adopt,
+    )
+    from blobfs.adoption import (
+        plan_adopt as plan_adopt,
+    )
     from blobfs.api import (
         artifacts as artifacts,
     )
@@ -41,6 +47,7 @@ if TYPE_CHECKING:
     from blobfs.api import (
         verify as verify,
     )
+    from blobfs.artifact.adopted import Adopted as Adopted
     from blobfs.artifact.diff import Diff as Diff
     from blobfs.artifact.value import Artifact as Artifact
     from blobfs.artifact.value import UploadPlan as UploadPlan
@@ -155,6 +162,7 @@ if TYPE_CHECKING:
     )
 
 _HOMES = {
+    "blobfs.adoption": ("adopt", "plan_adopt"),
     "blobfs.api": (
         "artifacts",
         "assets",
@@ -168,6 +176,7 @@ _HOMES = {
         "upload",
         "verify",
     ),
+    "blobfs.artifact.adopted": ("Adopted",),
     "blobfs.artifact.diff": ("Diff",),
     "blobfs.artifact.value": ("Artifact", "UploadPlan"),
     "blobfs.artifact.verify": ("Report",),

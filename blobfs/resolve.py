@@ -12,9 +12,10 @@ from blobfs.config import Places, StoreConfig, find_store, places, store_from_di
 from blobfs.digest import Digest, hex_of, short
 from blobfs.errors import ArtifactNotFoundError, ConfigError
 from blobfs.managers import load_manager_class
-from blobfs.managers.base import BlobManager, find_handle
+from blobfs.managers.base import BlobManager, find_handle, key_of
 from blobfs.managers.url import open_url
 from blobfs.manifest import Entry
+from blobfs.names import path_fault
 from blobfs.ref import AZUREML, Ref, is_url, names_store, parse, whole
 from blobfs.source import RemoteSource
 from blobfs.store import Asset, Store
@@ -245,6 +246,33 @@ def found_at(store: Store, url: str) -> Found | None:
     if store.location.key(url) is not None:
         return find_handle(store, url)
     return None
+
+
+def place_of(prefix: str | None, store: StoreLike) -> tuple[Store, str]:
+    """Return the store that a place lies in, and its key there: `""` for all of the store.
+
+    Args:
+        prefix: a path below the root, a handle, or a URL that names no artifact; None: all.
+        store: where, if a URL does not say.
+
+    Raises:
+        ConfigError: if it cannot be one, or names an artifact.
+        UnsafeNameError: if a handle lies outside the store's root.
+    """
+    if prefix is None:
+        return open_store(store), ""
+    if not is_url(prefix) and not prefix.startswith("/"):
+        path = prefix.removesuffix("/")
+        if fault := path_fault(path, windows=False):
+            raise ConfigError(f"{prefix!r} is no path below the root of a store: it {fault}")
+        return open_store(store), path
+    ref = parse(prefix)
+    opened = store_of(ref, store)
+    if ref.handle is not None:
+        return opened, key_of(opened, ref.handle)
+    if ref.key is None:
+        raise ConfigError(f"{prefix!r} names an artifact; a place is wanted, where one may lie")
+    return opened, ref.key
 
 
 def check_plain(found: Found) -> None:

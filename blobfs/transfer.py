@@ -111,7 +111,7 @@ def move(  # noqa: PLR0913 - the two ends, and how
         TransferError: if several files failed, with the cause of each.
         SourceChangedError, StorageFullError, StoreUnavailableError: as soon as one is met.
     """
-    budget, alone = _Budget(IN_FLIGHT), nullcontext()
+    budget, alone = Budget(), nullcontext()
 
     def one(entry: Entry) -> None:
         for left in reversed(range(tries)):
@@ -240,10 +240,10 @@ def _in_threads(items: Iterable[Entry], act: Callable[[Entry], None], jobs: int)
     pool.shutdown(wait=True)
 
 
-class _Budget:
+class Budget:
     """Bytes that may be in flight; a file that is larger than all of it goes alone."""
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int = IN_FLIGHT) -> None:
         self._size = self._free = size
         self._changed = threading.Condition()
 

@@ -96,6 +96,28 @@ def without_prefix(path: str) -> str:
     return path.rpartition("/LocalUpload/")[2]
 
 
+@pytest.mark.parametrize("layout", ["hashed", "azureml"])
+def test_what_azureml_uploaded_is_adopted_where_it_lies(
+    both: Both, proj: Path, tmp_path: Path, layout: str
+) -> None:
+    both.client.run(
+        both.uploading(proj, name="data", version="3"),
+        both.uploading(proj / "a" / "b.bin", name="one", version="4"),
+    )
+    store = both.store(layout=layout)
+    found = blobfs.adopt(store=store)
+    assert sorted((a.state, a.name, a.version) for a in found) == [
+        ("adopted", "data", "3"),
+        ("adopted", "one", "4"),
+    ]
+    assert all(blobfs.verify(ref, store=store, deep=True).ok for ref in ("data:3", "one:4"))
+    blobfs.download("data:3", tmp_path / "got", store=store)
+    assert content(tmp_path / "got").keys() == FILES.keys()
+    again = blobfs.adopt(store=both.store(layout=layout))
+    assert {a.state for a in again} == {"known"}
+    assert blobfs.upload(proj, store=both.store()).sent_files == 0
+
+
 def test_what_azureml_uploaded_is_a_hit_and_comes_back(
     both: Both, proj: Path, tmp_path: Path
 ) -> None:

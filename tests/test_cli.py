@@ -30,6 +30,7 @@ COMMANDS = (
     "diff",
     "rm",
     "materialize",
+    "adopt",
     "check-ignore",
     "stores",
     "doctor",

@@ -87,7 +87,7 @@ def is_complete(marks: Mapping[str, str]) -> bool:
 def asked_of(marks: Mapping[str, str]) -> Asked:
     """Return what an upload was registered as, if it has a name."""
     name, version = marks.get(NAME), marks.get(VERSION)
-    return Asked(None, None) if name is None or _is_uuid(name) else Asked(name, version)
+    return Asked(None, None) if name is None or is_uuid(name) else Asked(name, version)
 
 
 def _spelled(metadata: Mapping[str, str]) -> dict[str, str]:
@@ -106,7 +106,8 @@ def _unnamed() -> str:
     return str(uuid4())
 
 
-def _is_uuid(text: str) -> bool:
+def is_uuid(text: str) -> bool:
+    """Whether a name or version is AzureML's for what has none."""
     from uuid import UUID
 
     try:

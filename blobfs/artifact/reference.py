@@ -55,7 +55,7 @@ def outside(url: str, entries: list[Entry], *, is_tree: bool) -> Manifest:
     """
     url = url.rstrip("/") + ("/" if is_tree else "")
     root = url.rstrip("/").rpartition("/")[2] or "root"
-    return _manifest("reference", root, url, entries)
+    return manifest_of("reference", root, url, entries)
 
 
 def inside(header: Header, found: Found) -> Manifest:
@@ -69,7 +69,9 @@ def inside(header: Header, found: Found) -> Manifest:
         return Manifest(header, found.entries)
     kind: Kind = "tree" if found.is_tree else "file"
     if header.at:  # its bytes lie where AzureML or others put them, under their own names
-        return _manifest(kind, found.name, None, [*found.entries], f"{header.at}/{found.path}")
+        return manifest_of(
+            kind, found.name, None, [*found.entries], f"{header.at}/{found.path}"
+        )
     entries = []
     for entry in found.entries:
         original = found.originals[entry.path]
@@ -80,12 +82,21 @@ def inside(header: Header, found: Found) -> Manifest:
             if entry.is_directory
             else Entry(entry.path, entry.size, entry.digest, entry.executable, key, within)
         )
-    return _manifest(kind, found.name, None, entries)
+    return manifest_of(kind, found.name, None, entries)
 
 
-def _manifest(
+def manifest_of(
     kind: Kind, root: str, url: str | None, entries: list[Entry], at: str | None = None
 ) -> Manifest:
+    """Return the manifest of sorted `entries`, whose bytes are where they stay.
+
+    Args:
+        kind: of the artifact.
+        root: what its root is called.
+        url: of what lies elsewhere.
+        entries: with digests, or with tokens in their place.
+        at: the key of what lies in the store, but in no directory of its own.
+    """
     from uuid import uuid4
 
     files = [entry for entry in entries if not entry.is_directory]

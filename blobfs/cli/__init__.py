@@ -2,7 +2,7 @@
 
     app          the command `blobfs`, whose subcommands are imported when they are run
     options      what every command takes
-    upload, download, look, check, manage, materialize, ignored, doctor      the commands
+    upload, download, look, check, manage, materialize, adopt, ignored, doctor    the commands
     output       text, tables and JSON on standard output
     progress     bytes, rate and time left, on a terminal's standard error
     failure      errors as people read them; exit_status: as scripts do

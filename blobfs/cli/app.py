@@ -18,6 +18,7 @@ COMMANDS = {
     "diff": "check",
     "rm": "manage",
     "materialize": "materialize",
+    "adopt": "adopt",
     "check-ignore": "ignored",
     "stores": "manage",
     "doctor": "doctor",

@@ -5,6 +5,7 @@ LocalUpload/<hash>/<file>                      a single file
 LocalUpload/<hash>/_manifest.jsonl             with it the artifact exists
 .blobfs/assets/<name>/<version>/asset.json     points at an artifact; removed.json beside it
 .blobfs/registered/<hash>/<name>@<version>     what points at it, for display
+.blobfs/adopted/<sha256 of a key>              what became an artifact where it lay
 .blobfs/format.json                            the format's version
 .blobfs/stage/<uuid>/                          where a tree is built before it is renamed
 """
@@ -19,6 +20,7 @@ ASSETS = f"{PRIVATE}/assets"
 ASSET_NAME = "asset.json"
 TOMBSTONE_NAME = "removed.json"
 REGISTERED = f"{PRIVATE}/registered"
+ADOPTED = f"{PRIVATE}/adopted"
 FORMAT = f"{PRIVATE}/format.json"
 
 

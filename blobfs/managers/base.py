@@ -288,15 +288,25 @@ def find_handle(store: Store, handle: str) -> Found:
         UnsafeNameError: if it lies outside the store's root.
         ArtifactNotFoundError: if there is nothing.
     """
+    key = key_of(store, handle)
+    at = store.layout.artifact_at(key)
+    if at is None or at[1] == MANIFEST_NAME:
+        return resolve_key(store, key)
+    return _find_upload(store, key, *at)
+
+
+def key_of(store: Store, handle: str) -> str:
+    """Return the key of what a handle names.
+
+    Raises:
+        UnsafeNameError: if it lies outside the store's root.
+    """
     key = store.location.key(handle)
     if key is None:
         raise UnsafeNameError(
             f"{handle} does not lie under {store.location.url}, the root of {store}"
         )
-    at = store.layout.artifact_at(key)
-    if at is None or at[1] == MANIFEST_NAME:
-        return resolve_key(store, key)
-    return _find_upload(store, key, *at)
+    return key
 
 
 def _find_upload(store: Store, key: str, digest: Digest, rest: str) -> Found:

@@ -117,6 +117,12 @@ def _artifact(directory: Path) -> Iterator[str]:
         yield "the header counts otherwise"
     root = header.get("key", header["name"])
     expected = {MANIFEST}
+    if "at" in header:  # it was adopted where it lies
+        there = directory.parent.parent / header["at"]
+        for entry in files:
+            file = there if header["kind"] == "file" else there / entry["path"]
+            yield from _file(file, entry)
+        files = []
     for entry in files:
         inner = (
             root if header["kind"] == "file" else f"{root}/{entry.get('key', entry['path'])}"

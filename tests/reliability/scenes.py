@@ -204,6 +204,38 @@ class AzureMLUpload(FirstUpload):
         return checker.azureml_problems(self.root)
 
 
+class Adoption(Scene):
+    """Files that lie in the store become artifacts there."""
+
+    places: Mapping[str, bytes] = {
+        "w.bin": bytes(range(256)) * 24,
+        "small.txt": b"small",
+        "runs/1/out": b"out",
+        "runs/1/deep/out": b"small",
+    }
+
+    def prepare(self) -> None:
+        for path, data in self.places.items():
+            (self.root / path).parent.mkdir(parents=True, exist_ok=True)
+            (self.root / path).write_bytes(data)
+
+    def run(self) -> None:
+        found = blobfs.adopt(store=self.store())
+        found += blobfs.adopt("runs/1", store=self.store(), name="run")
+        for one in found:
+            if one.error:
+                raise one.error
+
+    def lacking(self) -> list[str]:
+        there = checker.assets(self.root)
+        wanted = [(name, "1") for name in ("w.bin", "small.txt", "run")]
+        return [f"no artifact behind {asset}" for asset in wanted if not there.get(asset)]
+
+    def broken(self) -> list[str]:
+        moved = [p for p, data in self.places.items() if (self.root / p).read_bytes() != data]
+        return super().broken() + [f"{path} was written" for path in moved]
+
+
 class Remove(Scene):
     """A version is taken away."""
 
@@ -308,4 +340,4 @@ class FileDownload(Download):
 
 UPLOADS = (FirstUpload, GroupUpload, NextUpload, HeldUpload, BrokenUpload, AzureMLUpload)
 DOWNLOADS = (Download, MergeDownload, OverwriteDownload, FileDownload)
-SCENES: tuple[type[Scene], ...] = (*UPLOADS, Remove, *DOWNLOADS)
+SCENES: tuple[type[Scene], ...] = (*UPLOADS, Adoption, Remove, *DOWNLOADS)

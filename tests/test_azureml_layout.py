@@ -227,6 +227,16 @@ def test_a_plan_says_what_would_be_done_and_writes_nothing(
     assert (plan.reused, plan.send, plan.path) == (True, (), artifact.path)
 
 
+def test_a_name_that_was_taken_away_does_not_come_back(
+    store: blobfs.Store, tmp_path: Path
+) -> None:
+    tree = write_tree(tmp_path / "tree", {"a": "a"})
+    blobfs.upload(tree, store=store, name="n", version="1")
+    assert blobfs.upload(tree, store=store).name == "n"
+    blobfs.remove("n:1", store=store)
+    assert blobfs.upload(tree, store=store).name is None
+
+
 def test_a_claim_of_other_content_is_told(store: blobfs.Store, tmp_path: Path) -> None:
     rules = "build\n!build/k\n"
     trees = [

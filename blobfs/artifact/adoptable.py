@@ -209,7 +209,7 @@ def _look(store: Store, root: Root, asked: Asked, noted: AbstractSet[str]) -> Ca
 
 
 def _seen(store: Store, root: Root, asked: Asked, noted: AbstractSet[str]) -> Candidate:
-    objects = listed(store, root.key, is_tree=root.is_tree)
+    objects = listed(store, root.key, is_tree=root.is_tree, described=root.is_upload)
     entries = entries_of(root, objects, store.location.handle(root.key))
     known = _known(store, root, entries) if note_name(root.key) in noted else None
     marks = _marks(store, root, objects) if root.is_upload else {}
@@ -244,7 +244,7 @@ def _marks(store: Store, root: Root, objects: Sequence[Object]) -> Mapping[str, 
         looked += found.metadata is None
         if looked > LOOKED:
             break
-        marks = Marks(store, root.key, found.key).read({found.key: found.metadata})
+        marks = Marks(store, root.key, found.key).read(found.metadata)
         if is_complete(marks):
             return marks
     return {}

@@ -76,8 +76,11 @@ class AzureMLWork(Work):
             ArtifactConflictError: if what is there under the same hash is something else.
         """
         found = listed(self.store, self._root, is_tree=self.source.is_directory)
-        marks = self._marks.read({o.key: o.metadata for o in found})
         wrong = differences({o.key: o.size for o in found}, self._sizes)
+        if there == digest and not wrong:  # which was registered when all of it was done
+            self.reused = True
+            return self._header(digest)
+        marks = self._marks.read()
         known = marks.get(self._marks.digest_name)
         if not is_complete(marks) or self._is_only_begun(known, wrong):
             return None
@@ -89,7 +92,7 @@ class AzureMLWork(Work):
             )
         if wrong and not self.dry:
             self._mend(wrong.keys(), marks)
-        if there != digest:
+        if known is None or (self.options.name is not None and there != digest):
             self._take_over(digest, known)
         self._asked, self._known, self.reused = asked_of(marks), known is not None, not wrong
         return self._header(digest)
@@ -107,12 +110,15 @@ class AzureMLWork(Work):
         return manifest.header
 
     def registered(self, digest: str) -> Asked:
-        """Return what was registered here, else what AzureML's marks say."""
-        asked = super().registered(digest)
+        """Return what blobfs registered of its own uploads; else what AzureML's marks say."""
         name, version = self._asked
-        if asked.name is not None or name is None:
+        self.names_asset = self._known or name is None
+        if name is not None and not self._known:
+            return self._asked
+        asked = super().registered(digest)
+        if asked.name is not None or name is None or version is None:
             return asked
-        there = self.store.asset(name, version) if self._known and version else None
+        there = self.store.asset(name, version)
         self.names_asset = there is not None
         return Asked(None, None) if there and there.removed else self._asked
 

@@ -43,14 +43,14 @@ class Marks:
         self.digest_name = f"{DIGEST}_{_word(root)}" if self._shared else DIGEST
         """Under what the digest stands: a directory of Gen2 may hold several roots."""
 
-    def read(self, told: Mapping[str, Mapping[str, str] | None]) -> Mapping[str, str]:
+    def read(self, told: Mapping[str, str] | None = None) -> Mapping[str, str]:
         """Return what is there, none of it if nothing is.
 
         Args:
-            told: the metadata of objects by their keys, where a listing told it.
+            told: the metadata of the first file, where a listing told it.
         """
-        if (known := told.get(self._key)) is not None:
-            return _spelled(known)
+        if told is not None and not self._shared:
+            return _spelled(told)
         try:
             if self._sidecar is None:
                 return _spelled(self._backend.metadata(self._key))
@@ -67,7 +67,7 @@ class Marks:
             VERSION: asked.version or _unnamed(),
             self.digest_name: hex_of(digest),
         }
-        if self._shared and is_complete(self.read({})):
+        if self._shared and is_complete(self.read()):
             marks = {self.digest_name: marks[self.digest_name]}
         self.restore(marks)
 

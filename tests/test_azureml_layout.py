@@ -249,3 +249,19 @@ def test_a_claim_of_other_content_is_told(store: blobfs.Store, tmp_path: Path) -
         blobfs.upload(trees[1], store=store)
     assert blobfs.upload(trees[0], store=store).path
     assert json.loads((below / "p.json").read_text())["upload_status"] == "completed"
+
+
+def test_names_that_would_not_stay_are_refused_with_all_others(
+    store: blobfs.Store, tmp_path: Path
+) -> None:
+    tree = write_tree(tmp_path / "tree", {"a\\b": "", "\x01": "", "fine?": "", "%41 .": ""})
+    with pytest.raises(UnsafeNameError) as caught:
+        blobfs.upload(tree, store=store)
+    assert [name in str(caught.value) for name in ("a\\b", "'\\x01'", "fine", "%41")] == [
+        *(True, True),
+        *(False, False),
+    ]
+    for name in ("n" * 250, "n\\n"):
+        with pytest.raises(UnsafeNameError, match=name[0]):
+            blobfs.upload(write_tree(tmp_path / name, {"a": ""}), store=store)
+    assert not (tmp_path / "store").exists()

@@ -332,3 +332,19 @@ def test_a_file_of_1200_mib_goes_and_comes(
     versitygw: VersityGateway, transport: str, tmp_path: Path
 ) -> None:
     large_round_trip(s3_place(versitygw, transport=transport), tmp_path)
+
+
+@pytest.mark.parametrize("transport", ["auto", "fsspec"])
+def test_what_consoles_put_there_for_directories_is_no_file(
+    moto: Moto, transport: str, tmp_path: Path
+) -> None:
+    place = s3_place(moto, transport=transport)
+    for key in ("job/out/", "job/out/sub/", "job/out/hollow/"):
+        place.around.write(key, b"")
+    place.around.write("job/out/sub/a", b"a")
+    place.around.write("job/output", b"another")
+    where = blobfs.download(
+        place.open().location.handle("job/out"), tmp_path / "out", store=place.open()
+    )
+    assert content(where)["sub/a"] == (b"a", False)
+    assert sorted(path.name for path in where.iterdir()) in (["hollow", "sub"], ["sub"])

@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from hashlib import sha256
 
-from blobfs.artifact.adoptable import UNNAMED, Candidate, Root, candidates, entries_of
+from blobfs.artifact.adoptable import UNNAMED, Candidate, Root, candidates, look
 from blobfs.artifact.adopted import Adopted, Note, State, fingerprint_of, write_note
-from blobfs.artifact.azureml_tree import listed
+from blobfs.artifact.listed import entries_of
 from blobfs.artifact.naming import choose, look_up, settle
 from blobfs.artifact.reference import manifest_of
 from blobfs.artifact.repair import lacks
@@ -212,7 +212,7 @@ def _read(store: Store, root: Root, jobs: int, callback: Callback) -> tuple[Mani
     where = store.location.handle(root.key)
 
     def seen() -> list[Entry]:
-        return entries_of(root, listed(store, root.key, is_tree=root.is_tree), where)
+        return entries_of(root.key, look(store, root), where, is_tree=root.is_tree)
 
     before = seen()
     digests = _digests(store.backend, root, before, jobs, callback)

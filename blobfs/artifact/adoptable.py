@@ -12,6 +12,7 @@ from typing import NamedTuple, TypeVar
 
 from blobfs.artifact.adopted import Note, fingerprint_of, note_name, read_note
 from blobfs.artifact.azureml_tree import listed
+from blobfs.artifact.listed import entries_of
 from blobfs.artifact.marks import Marks, asked_of, is_complete, is_uuid
 from blobfs.artifact.value import Asked
 from blobfs.backend.base import Object
@@ -23,10 +24,9 @@ from blobfs.errors import (
     IntegrityError,
     StoreUnavailableError,
     UnsafeNameError,
-    naming_all,
 )
 from blobfs.layout.hashed import ADOPTED, ARTIFACTS, PRIVATE
-from blobfs.manifest import DIRECTORY, Entry, Header
+from blobfs.manifest import Entry, Header
 from blobfs.names import MANIFEST_NAME, check_name, path_fault
 from blobfs.store import Store
 
@@ -103,34 +103,12 @@ def candidates(store: Store, prefix: str, asked: Asked, jobs: int) -> list[Candi
     return _several(lambda root: _look(store, root, asked, noted), roots, jobs)
 
 
-def entries_of(root: Root, objects: Sequence[Object], what: str) -> list[Entry]:
-    """Return what a listing told as sorted entries, with tokens in the digests' place.
-
-    An empty object whose key ends in `/`, or under which others lie, stands for a directory, as
-    consoles make them.
-
-    Raises:
-        UnsafeNameError: listing all names that could not be kept.
-        ArtifactNotFoundError: if there is no file.
-    """
-    name = root.key.rpartition("/")[2]
-    skip = len(root.key) + 1
-    paths = {o.key[skip:] if root.is_tree else name: o for o in objects}
-    above = {up for path in paths for up in _above(path)}
-    empty = [path for path, found in paths.items() if not found.size]
-    marked = {path for path in empty if path[-1:] in ("", "/") or f"{path}/" in above}
-    entries = [
-        Entry(path, 0, DIRECTORY) if path in marked else Entry(path, found.size, found.token)
-        for path, found in sorted(paths.items())
-        if path not in marked or (path.endswith("/") and path not in above)
-    ]
-    above |= marked
-    faults = [f"{path!r} {fault}" for path, *_ in entries if (fault := _fault(path, above))]
-    if faults:
-        raise naming_all(UnsafeNameError, f"{what} has names that cannot be kept", faults)
-    if all(entry.is_directory for entry in entries):
-        raise ArtifactNotFoundError(f"there is no file at {what}")
-    return entries
+def look(store: Store, root: Root) -> list[Object]:
+    """Return what a listing tells of a root, with AzureML's marks where it tells them."""
+    if not root.is_tree:
+        return listed(store, root.key, is_tree=False)
+    backend = store.backend
+    return list((backend.described if root.is_upload else backend.exactly)(root.key))
 
 
 def _roots_at(store: Store, prefix: str, jobs: int) -> list[Root]:
@@ -209,8 +187,10 @@ def _look(store: Store, root: Root, asked: Asked, noted: AbstractSet[str]) -> Ca
 
 
 def _seen(store: Store, root: Root, asked: Asked, noted: AbstractSet[str]) -> Candidate:
-    objects = listed(store, root.key, is_tree=root.is_tree, described=root.is_upload)
-    entries = entries_of(root, objects, store.location.handle(root.key))
+    objects = look(store, root)
+    entries = entries_of(
+        root.key, objects, store.location.handle(root.key), is_tree=root.is_tree
+    )
     known = _known(store, root, entries) if note_name(root.key) in noted else None
     marks = _marks(store, root, objects) if root.is_upload else {}
     unfinished = root.is_upload and known is None and not is_complete(marks)
@@ -276,22 +256,6 @@ def _may_be(kind: str, text: str) -> bool:
     except ConfigError:
         return False
     return True
-
-
-def _above(path: str) -> list[str]:
-    """Return the directories above a path, each with a `/` at its end.
-
-    >>> _above("a/b/c"), _above("a/")
-    (['a/', 'a/b/'], [])
-    """
-    parts = path.removesuffix("/").split("/")
-    return ["/".join(parts[:depth]) + "/" for depth in range(1, len(parts))]
-
-
-def _fault(path: str, above: AbstractSet[str]) -> str | None:
-    if fault := path_fault(path.removesuffix("/") or path):
-        return fault
-    return "is a file and a directory at once" if f"{path}/" in above else None
 
 
 def _several(act: Callable[[T], R], items: Sequence[T], jobs: int) -> list[R]:

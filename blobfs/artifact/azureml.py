@@ -245,7 +245,9 @@ class AzureMLWork(Work):
     def _refuse_names(self) -> None:
         """Refuse what the store would keep under another name, or not at all."""
         special = {*map(chr, range(0x20)), "\x7f", "\\", *self.store.backend.forbidden} - {"?"}
-        problems = []
+        # The longest of what is called after the root.
+        fault = key_fault(f"{self.source.name}.jsonl")
+        problems = [f"{self.source.name} {fault}"] if fault else []
         for path in self.source.paths:
             fault = key_fault(f"{root_key('0' * 64, self.source.name)}/{path}")
             if found := special & {*self.source.name, *path}:

@@ -13,10 +13,10 @@ from blobfs.stage import DirectoryStage
 from blobfs.store import Store
 
 
-def listed(store: Store, root: str, *, is_tree: bool, described: bool = False) -> list[Object]:
-    """Return the file at `root`, or all below it; with metadata where that can be told."""
+def listed(store: Store, root: str, *, is_tree: bool) -> list[Object]:
+    """Return the file at `root`, or all below it."""
     if is_tree:
-        return list((store.backend.described if described else store.backend.objects)(root))
+        return list(store.backend.objects(root))
     try:
         return [store.backend.head(root)]
     except FileNotFoundError:

@@ -4,16 +4,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
+from blobfs.artifact.listed import entries_of
 from blobfs.backend.base import Backend, Data
 from blobfs.digest import hex_of, short
 from blobfs.errors import (
     ArtifactNotFoundError,
     BlobfsError,
     StoreUnavailableError,
-    UnsafeNameError,
 )
 from blobfs.manifest import Entry, Header, Kind, Manifest, listing_digest
-from blobfs.names import decode_part, path_fault
+from blobfs.names import decode_part
 from blobfs.source import BackendSource, Source
 from blobfs.store import Store
 
@@ -127,14 +127,10 @@ def objects_at(backend: Backend, key: str, what: str) -> tuple[bool, list[Entry]
             pass
         else:
             return False, [Entry(name, found.size, found.token)]
-    skip = len(key) + 1 if key else 0
-    objects = sorted(backend.objects(key), key=lambda found: found.key)
+    objects = list(backend.exactly(key))
     if not objects:
         raise ArtifactNotFoundError(f"there is nothing at {what}")
-    entries = [Entry(found.key[skip:], found.size, found.token) for found in objects]
-    if faults := [f"{e.path!r} {fault}" for e in entries if (fault := path_fault(e.path))]:
-        raise UnsafeNameError(f"{what} holds names that are no paths: {'; '.join(faults)}")
-    return True, entries
+    return True, entries_of(key, objects, what, is_tree=True)
 
 
 def resolve_key(store: Store, key: str) -> Found:

@@ -1,6 +1,6 @@
 """Azure by obstore, with what it cannot do there done by the other backend."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from blobfs.backend.azure_error import FORBIDDEN, meaning
@@ -39,6 +39,9 @@ class AzureObstoreBackend(ObstoreBackend):
         if all(one.size for one in found):
             return iter(found)
         return self._other.objects(prefix, after)  # which knows empty blobs from directories
+
+    def exactly(self, prefix: str) -> Iterable[Object]:
+        return self.objects(prefix)
 
     def described(self, prefix: str) -> Iterator[Object]:
         return self._other.described(prefix)

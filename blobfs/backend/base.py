@@ -160,6 +160,13 @@ class Backend(ABC):
             after: a key; those up to it are left out, where listings can be continued.
         """
 
+    def exactly(self, prefix: str) -> Iterable[Object]:
+        """Return what `objects` does, with a `/` at the end of keys that have one.
+
+        So consoles mark directories; where blobfs itself writes there are none.
+        """
+        return self.objects(prefix)
+
     def described(self, prefix: str) -> Iterator[Object]:
         """Yield what `objects` does, with metadata where a listing can tell it."""
         return self.objects(prefix)

@@ -6,7 +6,7 @@ large object under a condition (none needs one), and tells a status only in its 
 
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -142,6 +142,12 @@ class ObstoreBackend(Backend):
             if page is None:
                 return
             yield from map(self._object, page)
+
+    def exactly(self, prefix: str) -> Iterable[Object]:
+        found = list(self.objects(prefix))
+        if all(one.size for one in found):
+            return found
+        return self._other.exactly(prefix)  # obstore drops a `/` at the end
 
     def metadata(self, key: str) -> dict[str, str]:
         return self._other.metadata(key)  # obstore changes none of what is there

@@ -6,7 +6,7 @@ it may be answered otherwise; how long for depends on whether the storage ever a
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -145,6 +145,9 @@ class Patient(Backend):
         while found := self._try(page):
             yield from found
             after = found[-1].key
+
+    def exactly(self, prefix: str) -> Iterable[Object]:
+        return self._try(lambda: list(self._inner.exactly(prefix)))
 
     def described(self, prefix: str) -> Iterator[Object]:
         # From its beginning if it breaks off: metadata is told for one artifact at a time.

@@ -166,8 +166,17 @@ def claim(store: Store, manifest: Manifest, *, replace: bool = False) -> Header:
 
 def point_at(store: Store, header: Header) -> None:
     """Make an artifact visible that is complete, and whose manifest is there."""
-    if pointer := store.layout.pointer(header.digest):
-        store.backend.put(pointer, encode_pointer(store.layout.manifest_of(header)))
+    pointer = store.layout.pointer(header.digest)
+    if pointer is None:
+        return
+    data = encode_pointer(store.layout.manifest_of(header))
+    with suppress(FileExistsError):
+        if creates_exclusively(store):
+            store.backend.create(pointer, data)
+            return
+    # Somebody else's, who has the same, or has it under another name: any of them will do.
+    if not store.exclusive or store.backend.read(pointer) != data:
+        store.backend.put(pointer, data)
 
 
 def _read_back(store: Store, manifest: Manifest, error: Exception | None) -> Header:

@@ -147,7 +147,8 @@ class HdfsBackend(HadoopBackend):
             with suppress(FileExistsError):
                 self.move_once(temporary, key)
                 return
-            self.delete(key)
+            with suppress(StoreUnavailableError):  # somebody else was quicker; else told next
+                self.delete(key)
         raise passing(f"writing {self._path(key)}: others keep writing it")
 
     def move_once(self, temporary: str, key: str) -> None:

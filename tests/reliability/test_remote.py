@@ -43,11 +43,13 @@ class Scene:
         self.proxy = proxy
         self.directory = directory
         self.source = write_tree(directory / "source", FILES)
+        self.layout = "hashed"
         self._server = server
         self._copies = 0
 
     def place(self) -> Place:
-        return REMOTE[self.kind].place(self._server, url=self.proxy.url)
+        place = REMOTE[self.kind].place(self._server, url=self.proxy.url)
+        return place.with_options(layout=self.layout)
 
     def upload(self, place: Place) -> blobfs.Artifact:
         return blobfs.upload(self.source, store=place.open(), name="n", version="1")
@@ -56,6 +58,8 @@ class Scene:
         """What is visible and not whole."""
         self._copies += 1
         copy = self.directory / f"copy-{self._copies}"
+        if self.layout == "azureml":
+            return checker.azureml_problems(write_tree(copy, place.around.snapshot()))
         return checker.problems(write_tree(copy, place.around.snapshot()), modes=False)
 
     def check(self, place: Place, what: str) -> None:
@@ -87,10 +91,12 @@ def test_an_end_at_any_request_breaks_nothing(
 
 @pytest.mark.soak
 @pytest.mark.usefixtures("small_limits")
+@pytest.mark.parametrize("layout", ["hashed", "azureml"])
 @pytest.mark.parametrize("carried_out", [False, True])
 def test_an_end_at_every_request_breaks_nothing(
-    scene: Scene, carried_out: bool, monkeypatch: pytest.MonkeyPatch
+    scene: Scene, carried_out: bool, layout: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    scene.layout = layout
     _ends(scene, monkeypatch, every=1, carried_out=carried_out)
 
 

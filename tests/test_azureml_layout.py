@@ -265,3 +265,17 @@ def test_names_that_would_not_stay_are_refused_with_all_others(
         with pytest.raises(UnsafeNameError, match=name[0]):
             blobfs.upload(write_tree(tmp_path / name, {"a": ""}), store=store)
     assert not (tmp_path / "store").exists()
+
+
+def test_a_file_that_comes_while_it_is_hashed_is_a_change(tmp_path: Path) -> None:
+    tree = write_tree(tmp_path / "tree", {"a": "a", "b": "b"})
+    source = AzureMLSource(tree)
+    (tree / "c").write_text("c")
+    with pytest.raises(SourceChangedError):
+        source.entries({}, cache=None, take=None, advance=lambda _: None)
+
+
+def test_a_path_is_covered_only_if_it_is_hashed_itself(tmp_path: Path) -> None:
+    tree = write_tree(tmp_path / "tree", {".amlignore": "/link\n", "d/f": "f", "e/f": "g"})
+    (tree / "link").symlink_to("d")
+    assert source_of(tree).uncovered == ["link/f"]

@@ -19,7 +19,7 @@ from blobfs.layout.azureml.hashing import INITIAL, Fed, fed
 from blobfs.layout.azureml.ignore import Ignored
 from blobfs.manifest import Entry
 from blobfs.scan import LocalFile, Scan, identity_of
-from blobfs.source.base import READ_SIZE, Advance, Take
+from blobfs.source.base import READ_SIZE, Advance, Take, changed
 from blobfs.source.local import MEDIUM, LocalSource, Reading
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ class AzureMLSource(LocalSource):
         files = [LocalFile(file.path, file.identity, executable=False) for file in found]
         files.sort(key=lambda file: file.path)
         super().__init__(Scan(root, name, is_directory, identity, files, []))
+        self._found = found
         self._locations = {file.path: file.location for file in found}
         self.indicator = min((location, path) for path, location in self._locations.items())[1]
         """The path of the file that AzureML writes first, and marks last."""
@@ -71,8 +72,9 @@ class AzureMLSource(LocalSource):
     @cached_property
     def uncovered(self) -> list[str]:
         """The paths of files that are uploaded although the hash does not cover them."""
-        hashed = {one.location for one in self._fed}
-        return sorted(p for p, location in self._locations.items() if location not in hashed)
+        if not self.is_directory:
+            return []
+        return sorted(self._locations.keys() - {one.path for one in self._fed if one.location})
 
     def known(self, cache: HashCache) -> str | None:
         """Return the digest of the artifact if nothing changed since both hashes were known."""
@@ -122,13 +124,16 @@ class AzureMLSource(LocalSource):
         identities = {self._locations[file.path]: file.identity for file in self.scan.files}
         digests: dict[str, str] = {}
         whole, other = sha256(INITIAL), sha256()
-        uncovered = [Fed(b"", self._locations[path]) for path in self.uncovered]
+        uncovered = [Fed(b"", self._locations[path], path) for path in self.uncovered]
         with ThreadPoolExecutor(1, "blobfs-hash") as pool:
             for hasher, seen in ((whole, self._fed), (other, uncovered)):
                 for one in seen:
                     hasher.update(one.name)
                     if at := one.location:
                         digests[at] = _feed(hasher, at, identities.get(at), pool, advance)
+        # What came or went meanwhile may be in the hash, and not in the list.
+        if self.is_directory and files_below(self.scan.root, self._rules) != self._found:
+            raise changed(self.scan.root)
         self._hash = whole.hexdigest()
         return [
             Entry(file.path, file.size, digests[self._locations[file.path]])

@@ -38,6 +38,9 @@ class Fed(NamedTuple):
     location: str
     """Of the file whose bytes are fed after the name, links resolved; `""`: none are."""
 
+    path: str
+    """Relative to the root, under the names of the links."""
+
 
 def object_hash(source: str | os.PathLike[str], *, component: bool = False) -> str:
     """Return the hash by which AzureML names the directory of an upload, 64 hex digits.
@@ -112,21 +115,22 @@ def fed(root: str, rules: Ignored, *, is_directory: bool) -> Iterator[Fed]:
         UnsafeNameError, SourceError, AccessError, IgnoreSyntaxError: see `object_hash`.
     """
     if not is_directory:
-        yield Fed(b"", root)
+        yield Fed(b"", root, os.path.basename(root))
         return
     # A path that is met again below itself leads to the same paths for ever.
-    inside: dict[str, Iterator[os.DirEntry[str]]] = {root: _entries(root, rules)}
+    inside = {root: ("", _entries(root, rules))}
     while inside:
-        location, entries = next(reversed(inside.items()))
+        location, (above, entries) = next(reversed(inside.items()))
         for entry in entries:
-            path, kind = _target(entry)
-            yield Fed(_encoded(entry.name, entry.path), path if kind == stat.S_IFREG else "")
+            target, kind = _target(entry)
+            name, path = _encoded(entry.name, entry.path), above + entry.name
+            yield Fed(name, target if kind == stat.S_IFREG else "", path)
             if kind == stat.S_IFDIR:
-                if path in inside:
+                if target in inside:
                     raise SourceError(
-                        f"{entry.path!r} is a link to a directory that holds it, {path!r}"
+                        f"{entry.path!r} is a link to a directory that holds it, {target!r}"
                     )
-                inside[path] = _entries(path, rules)
+                inside[target] = f"{path}/", _entries(target, rules)
                 break
         else:
             del inside[location]

@@ -163,8 +163,6 @@ def digest_of(store: Store, ref: Ref) -> Digest:
         return digest
     digits = hex_of(ref.digest)
     fitting = [digest for digest in store.digests() if hex_of(digest).startswith(digits)]
-    if len(fitting) > 1:  # of which some may be what AzureML put there
-        fitting = [digest for digest in fitting if store.probe(digest)]
     if len(fitting) > 1:
         shown = ", ".join(map(short, fitting))
         raise ConfigError(f"{ref.text!r} fits several artifacts in {store}: {shown}")

@@ -1,10 +1,12 @@
-"""The real azure-ai-ml as a client of a server, in processes of its own."""
+"""The real azure-ai-ml as a client of a server, in a process of its own."""
 
 import json
 import os
+import select
 import subprocess
 import sys
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -20,7 +22,7 @@ Kind = Literal["blob", "gen2"]
 """Which of its two storage clients: `BlobStorageClient`, or `Gen2StorageClient`."""
 
 PATIENCE = 120.0
-"""Seconds that the steps of one process may take."""
+"""Seconds that a step may take."""
 
 
 class ClientError(Exception):
@@ -92,8 +94,7 @@ class Outcome:
 class Client:
     """azure-ai-ml with the key of a server's account.
 
-    A test that makes one is skipped where azure-ai-ml cannot be installed. To import it takes
-    seconds in each process, so several steps are better told at once.
+    A test that makes one is skipped where azure-ai-ml cannot be installed.
     """
 
     def __init__(self, server: Azurite, *, url: str | None = None) -> None:
@@ -109,10 +110,10 @@ class Client:
 
     def run(self, *steps: Step) -> list[Outcome]:
         """Do the steps, one after the other, and return what came of each."""
-        outcomes: list[Outcome] = []
-        while len(outcomes) < len(steps):
-            outcomes += self._run(steps[len(outcomes) :])
-        return outcomes
+        return [
+            Worker.of(getattr(step, "kind", ""), self._installation).do(step, self._account)
+            for step in steps
+        ]
 
     def upload(
         self,
@@ -151,21 +152,57 @@ class Client:
         """
         return str(self.run(ObjectHash(path=path))[0].get())
 
-    def _run(self, steps: Sequence[Step]) -> list[Outcome]:
-        """Do steps in one process, to the end or to one after which it ends."""
-        told = [{"do": step.do, **asdict(step)} for step in steps]
-        paths = [str(self._installation), *filter(None, [os.environ.get("PYTHONPATH")])]
-        done = subprocess.run(
+
+class Worker:
+    """A process that has imported azure-ai-ml; it ends when nobody tells it anything more."""
+
+    kept: ClassVar[dict[str, "Worker"]] = {}
+    """By the kind of client, since Gen2's is made to use one thread."""
+
+    def __init__(self, installation: Path) -> None:
+        paths = [str(installation), *filter(None, [os.environ.get("PYTHONPATH")])]
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115 - as long as the process
+        self._process = subprocess.Popen(
             [sys.executable, "-P", "-W", "ignore", azureml_steps.__file__],
-            input=json.dumps({"account": self._account, "steps": told}, default=str),
             env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=PATIENCE,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._log,
         )
-        outcomes = [Outcome(**json.loads(line)) for line in done.stdout.splitlines()]
-        if done.returncode == azureml_steps.KILLED:
-            return [*outcomes, Outcome(error="Killed")]
-        assert done.returncode == 0, done.stderr
-        return outcomes
+
+    @classmethod
+    def of(cls, kind: str, installation: Path) -> "Worker":
+        """Return one that lives."""
+        if kind not in cls.kept:
+            cls.kept[kind] = cls(installation)
+        return cls.kept[kind]
+
+    def do(self, step: Step, account: Mapping[str, str]) -> Outcome:
+        """Have a step done; after one that was to end it, or changed it, it is not kept."""
+        told = {"account": account, "step": {"do": step.do, **asdict(step)}}
+        line = self._ask(json.dumps(told, default=str).encode() + b"\n")
+        if not line or (isinstance(step, Upload) and step.killed_after is not None):
+            Worker.kept = {k: one for k, one in Worker.kept.items() if one is not self}
+            self._end()
+        if line:
+            return Outcome(**json.loads(line))
+        assert self._process.returncode == azureml_steps.KILLED, self._said()
+        return Outcome(error="Killed")
+
+    def _ask(self, line: bytes) -> bytes:
+        assert self._process.stdin
+        assert self._process.stdout
+        self._process.stdin.write(line)
+        self._process.stdin.flush()
+        ready, _, _ = select.select([self._process.stdout], [], [], PATIENCE)
+        assert ready, f"no answer in {PATIENCE:.0f} s: {self._said()}"
+        return self._process.stdout.readline()
+
+    def _end(self) -> None:
+        self._process.communicate(timeout=PATIENCE)
+        self._log.seek(0)
+        self._last = self._log.read()[-2000:].decode(errors="replace")
+        self._log.close()
+
+    def _said(self) -> str:
+        return getattr(self, "_last", "")

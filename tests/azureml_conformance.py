@@ -120,8 +120,6 @@ class AzureMLTests:
     def test_azureml_of_two_contents_with_one_hash_exactly_one_wins(
         self, azureml: Place, tmp_path: Path
     ) -> None:
-        if not self.decides_races:
-            pytest.skip("the last writer wins there")
         rules = "build\n!build/keep.txt\n"
         trees = [
             write_tree(tmp_path / n / "p", {".amlignore": rules, "build/keep.txt": n})
@@ -135,7 +133,8 @@ class AzureMLTests:
             except ArtifactConflictError:
                 return None
 
-        with ThreadPoolExecutor(8) as pool:
+        writers = 8 if self.decides_races else 1  # else the last one wins
+        with ThreadPoolExecutor(writers) as pool:
             digests = {digest for digest in pool.map(upload, range(8)) if digest}
         (winner,) = digests
         store = azureml.open()

@@ -19,8 +19,9 @@ KILLED = 9
 def main() -> None:
     """Do the steps that come by the standard input; each has a client of its own."""
     answers, sys.stdout = sys.stdout, sys.stderr
-    told = json.load(sys.stdin)
-    for step in told["steps"]:
+    for line in sys.stdin:
+        told = json.loads(line)
+        step = told["step"]
         do = DO[step.pop("do")]
         try:
             answer = {"value": do(told["account"], **step)}

@@ -90,6 +90,7 @@ def test_a_file_alone_has_its_own_metadata_or_those_of_its_directory(
         assert found == {"": {**folder, **DONE}, "b.txt": {}}
 
 
+@pytest.mark.soak
 @pytest.mark.store("azure_blob")
 def test_an_upload_that_was_killed_is_repeated_if_it_left_the_indicator(
     azurite: Azurite, project: Path
@@ -111,6 +112,7 @@ def test_an_upload_that_was_killed_is_repeated_if_it_left_the_indicator(
         refused.get()
 
 
+@pytest.mark.soak
 @pytest.mark.store("adls_gen2")
 def test_an_upload_to_gen2_that_was_killed_is_repeated(
     data_lake: Azurite, project: Path

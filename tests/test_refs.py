@@ -59,6 +59,12 @@ UNDERSTOOD: dict[str, dict[str, Any]] = {
         "key": "a/b?c#d%41",
     },
     "azureml://datastores/s/paths/n:1/x": {"store": "s", "key": "n:1/x"},
+    "azureml://datastores/s/ExperimentRun/dcid.j/o/": {
+        "store": "s",
+        "key": "ExperimentRun/dcid.j/o",
+    },
+    "azureml://jobs/j/outputs/o/paths/a/b": {"key": "azureml/j/o/a/b"},
+    "azureml://jobs/j/outputs/o/paths/": {"key": "azureml/j/o"},
     "azureml://subscriptions/1/resourcegroups/g/workspaces/w/datastores/s/paths/a": {
         "store": "s",
         "key": "a",
@@ -104,7 +110,8 @@ REFUSED = [
         "blobfs://s/:1",
         "blobfs://s/a@b/c",
         *("azureml://", "azureml://datastores/s", "azureml://datastores/s/paths/"),
-        *("azureml://jobs/j/outputs/o/paths/x", "azureml://datastores/a b/paths/x"),
+        *("azureml://jobs/j/outputs/o/x", "azureml://datastores/a b/paths/x"),
+        *("azureml://datastores/s/experiments/x", "azureml://jobs/j/outputs/../paths/x"),
         *("azureml://datastores/s/paths/../x", "azureml://datastores/s/paths/a//b"),
         "blobfs://..",
     ),

@@ -9,6 +9,7 @@ What lies there is believed only if names and sizes are those of the source: dif
 may have one hash, and AzureML looks at no more than one of the files.
 """
 
+import time
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from functools import cached_property
@@ -34,6 +35,10 @@ from blobfs.manifest import Header, Kind, Manifest
 from blobfs.names import key_fault
 from blobfs.source import AzureMLSource
 from blobfs.transfer import Sink, move
+
+PAUSES = 0.5, 1.0, 2.0, 4.0
+"""Seconds between looks at a file of Gen2 that has no bytes: AzureML makes it, then fills it,
+and may do so once more when another program has just completed the same upload."""
 
 SHOWN = 5
 """Differences that a message lists."""
@@ -75,8 +80,7 @@ class AzureMLWork(Work):
         Raises:
             ArtifactConflictError: if what is there under the same hash is something else.
         """
-        found = listed(self.store, self._root, is_tree=self.source.is_directory)
-        wrong = differences({o.key: o.size for o in found}, self._sizes)
+        wrong = self._wrong()
         if there == digest and not wrong:  # which was registered when all of it was done
             self.reused = True
             return self._header(digest)
@@ -86,7 +90,7 @@ class AzureMLWork(Work):
             return None
         if known not in (None, hex_of(digest)):
             self._refuse([f"its digest is {short(PREFIX + str(known))}, not {short(digest)}"])
-        if wrong and not self._can_mend(known, wrong):
+        if not self._can_mend(known, wrong) and (wrong := self._settled(wrong)):
             self._refuse(
                 [f"{key.removeprefix(self._root + '/')} {what}" for key, what in wrong.items()]
             )
@@ -96,6 +100,20 @@ class AzureMLWork(Work):
             self._take_over(digest, known)
         self._asked, self._known, self.reused = asked_of(marks), known is not None, not wrong
         return self._header(digest)
+
+    def _wrong(self) -> dict[str, str]:
+        """Return how what is there differs from the source, by keys."""
+        found = listed(self.store, self._root, is_tree=self.source.is_directory)
+        return differences({one.key: one.size for one in found}, self._sizes)
+
+    def _settled(self, wrong: dict[str, str]) -> dict[str, str]:
+        """Return what is still wrong when nobody is writing files of Gen2 any more."""
+        for pause in PAUSES if self.store.backend.marks_directories else ():
+            if not any(what.startswith("has 0 bytes") for what in wrong.values()):
+                break
+            time.sleep(pause)
+            wrong = self._wrong()
+        return wrong
 
     def send(self, manifest: Manifest, base: Digest | None, asked: Asked) -> Header:  # noqa: ARG002 - each version goes whole
         """Send everything, as AzureML does after an upload that did not end; then commit."""

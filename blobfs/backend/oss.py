@@ -59,6 +59,7 @@ class OssBackend(FsspecBackend):
     forbidden = UNLISTABLE
     checks_copies = False
     continues_listings = True
+    keeps_metadata = True
     jobs = 16
 
     def __init__(

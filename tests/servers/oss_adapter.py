@@ -241,13 +241,8 @@ class OssOverS3:
 
 def _request(environ: Environ) -> Request:
     path, _, query = str(environ["REQUEST_URI"]).partition("?")
-    headers = {
-        name.removeprefix("HTTP_").lower().replace("_", "-"): str(value)
-        for name, value in environ.items()
-        if name.startswith("HTTP_")
-    }
-    if environ.get("CONTENT_TYPE"):
-        headers["content-type"] = environ["CONTENT_TYPE"]
+    # As they were sent and signed: elsewhere in it a `_` is a `-`.
+    headers = {name.lower(): str(value) for name, value in environ["RAW_HEADERS"]}
     pairs = parse_qsl(query, keep_blank_values=True)
     body = environ["wsgi.input"].read()
     return Request(str(environ["REQUEST_METHOD"]), path, pairs, headers, body)

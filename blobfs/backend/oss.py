@@ -122,12 +122,7 @@ class OssBackend(FsspecBackend):
             return Piece(data, size, f"etag:{answer.etag}")
 
     def head(self, key: str) -> Object:
-        try:
-            with self.telling("looking at", key):
-                told = self.ask("head_object", self.key(key))
-        except UnsaidError as error:
-            self.read(key, 0, 1)  # an answer with a body says what it is that is not there
-            raise passing(str(error)) from error  # it is there now
+        told = self._head(key)
         return Object(key, told.content_length, f"etag:{told.etag}", told.last_modified)
 
     def objects(self, prefix: str, after: str = "") -> Iterator[Object]:
@@ -138,10 +133,16 @@ class OssBackend(FsspecBackend):
                 yield Object(o.key[skip:], o.size, f"etag:{o.etag}", o.last_modified)
 
     def metadata(self, key: str) -> dict[str, str]:
-        with self.telling("looking at", key):
-            told = self.ask("head_object", self.key(key)).headers
-        names = ((name.lower(), value) for name, value in told.items())
+        names = ((name.lower(), value) for name, value in self._head(key).headers.items())
         return {n.removeprefix(META): value for n, value in names if n.startswith(META)}
+
+    def _head(self, key: str) -> Any:  # noqa: ANN401 - what oss2 answers
+        try:
+            with self.telling("looking at", key):
+                return self.ask("head_object", self.key(key))
+        except UnsaidError as error:
+            self.read(key, 0, 1)  # an answer with a body says what it is that is not there
+            raise passing(str(error)) from error  # it is there now
 
     def add_metadata(self, key: str, metadata: Mapping[str, str]) -> None:
         # An object's metadata changes only by a copy of it onto itself.

@@ -246,7 +246,8 @@ def diff(first: str, second: str, *, store: StoreLike = None) -> "Diff":
     """
     from blobfs.artifact.diff import diff
 
-    return diff(*(entries_of(side, store) for side in (first, second)))
+    sides = first, second
+    return diff(*(entries_of(side, store, sides) for side in sides))
 
 
 def artifacts(store: StoreLike = None) -> Iterator[Header]:

@@ -2,7 +2,7 @@
 
 import os
 import pickle
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache, partial
 from typing import Any
 
@@ -206,11 +206,18 @@ def _no_asset(store: Store, ref: Ref, live: list[str], removed: frozenset[str]) 
     return f"{store} has no asset {ref.name}{hint}"
 
 
-def entries_of(side: str, store: StoreLike) -> list[Entry]:
-    """Return the entries of what a ref names, or of a local path, hashed."""
+def entries_of(side: str, store: StoreLike, others: Sequence[str] = ()) -> list[Entry]:
+    """Return the entries of what a ref names, or of a local path, hashed.
+
+    Args:
+        side: a ref or a local path.
+        store: where refs are, if they do not say.
+        others: what it is held against: of a path, whose store may see it in AzureML's way.
+    """
     if not is_local(side):
         return list(find(side, store=store).entries)
-    source = open_source(side, None)
+    stores = [store_of(parse(other), store) for other in others if not is_local(other)]
+    source = open_source(side, next((one for one in stores if one.azureml), None))
     cache = hash_cache(use=True, source=side)
     try:
         return source.entries({}, cache=cache, take=None, advance=lambda _: None)

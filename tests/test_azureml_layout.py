@@ -284,3 +284,15 @@ def test_a_path_is_covered_only_if_it_is_hashed_itself(tmp_path: Path) -> None:
     tree = write_tree(tmp_path / "tree", {".amlignore": "/link\n", "d/f": "f", "e/f": "g"})
     (tree / "link").symlink_to("d")
     assert source_of(tree).uncovered == ["link/f"]
+
+
+def test_a_source_does_not_differ_from_what_was_uploaded_of_it(
+    store: blobfs.Store, tmp_path: Path
+) -> None:
+    tree = write_tree(tmp_path / "tree", {".amlignore": "d/\n", "d/.x": "", "run.sh": ""})
+    (tree / "run.sh").chmod(0o755)
+    (tree / "hollow").mkdir()
+    blobfs.upload(tree, store=store, name="n", version="1")
+    assert not blobfs.diff("n:1", str(tree), store=store)
+    (tree / "run.sh").write_text("changed")
+    assert blobfs.diff(str(tree), "n:1", store=store).changed == ("run.sh",)

@@ -18,7 +18,6 @@ from blobfs.errors import (
     StoreUnavailableError,
 )
 from blobfs.late import log
-from blobfs.layout.azureml.places import encode_pointer
 from blobfs.layout.hashed import ASSET_NAME, FORMAT, TOMBSTONE_NAME
 from blobfs.manifest import Header, Manifest, encode
 from blobfs.names import MANIFEST_NAME, STAGES
@@ -113,70 +112,6 @@ def publish(store: Store, stage: Stage, manifest: Manifest) -> Header:
             raise
         return _read_back(store, manifest, error)
     return manifest.header if store.exclusive else _read_back(store, manifest, None)
-
-
-def publish_alone(store: Store, manifest: Manifest) -> Header:
-    """Publish an artifact whose bytes are where they stay: only its manifest is written.
-
-    Raises:
-        IntegrityError, CommitUnknownError: see `publish`.
-    """
-    if store.azureml:
-        header = claim(store, manifest)
-        point_at(store, header)
-        return header
-    stage = stage_for(store, manifest.header.digest)
-    try:
-        return publish(store, stage, manifest)
-    finally:
-        stage.discard()
-
-
-def claim(store: Store, manifest: Manifest, *, replace: bool = False) -> Header:
-    """Write the manifest of an artifact that is not visible before something points at it.
-
-    Args:
-        store: whose layout finds artifacts by pointers.
-        manifest: what is there, or will be.
-        replace: whether another one gives way; else of several writers one wins.
-
-    Raises:
-        ArtifactConflictError: if the manifest of another artifact is there.
-        CommitUnknownError: if what is there cannot be read.
-    """
-    key, ours = store.layout.manifest_of(manifest.header), manifest.header
-    data = b"".join(encode(manifest))
-    if replace or not creates_exclusively(store):
-        store.backend.put(key, data)
-        return ours
-    try:
-        store.backend.create(key, data)
-    except FileExistsError:
-        theirs = store.manifest_at(key).header
-        if theirs.digest != ours.digest:
-            raise ArtifactConflictError(
-                f"{store}: {store.location.handle(key)} says that {short(theirs.digest)} is"
-                f" or was on its way to where {short(ours.digest)} would lie, since AzureML's"
-                " hash is the same for both: use `layout: hashed`, or remove that file if its"
-                " upload is over"
-            ) from None
-        return theirs
-    return ours
-
-
-def point_at(store: Store, header: Header) -> None:
-    """Make an artifact visible that is complete, and whose manifest is there."""
-    pointer = store.layout.pointer(header.digest)
-    if pointer is None:
-        return
-    data = encode_pointer(store.layout.manifest_of(header))
-    with suppress(FileExistsError):
-        if creates_exclusively(store):
-            store.backend.create(pointer, data)
-            return
-    # Somebody else's, who has the same, or has it under another name: any of them will do.
-    if not store.exclusive or store.backend.read(pointer) != data:
-        store.backend.put(pointer, data)
 
 
 def _read_back(store: Store, manifest: Manifest, error: Exception | None) -> Header:

@@ -1,6 +1,7 @@
 """`layout: azureml` on a local store: golden trees, the hash cache, a source that changes."""
 
 import json
+import shutil
 import threading
 import time
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 
 import fsspec
 import pytest
+from fsspec.implementations.memory import MemoryFile, MemoryFileSystem
 
 import blobfs
 from blobfs import (
@@ -18,6 +20,7 @@ from blobfs import (
     SourceChangedError,
     UnsafeNameError,
 )
+from blobfs.artifact.azureml import AzureMLWork
 from blobfs.compat.azureml import object_hash, upload_list
 from blobfs.hashcache import HashCache, rows
 from blobfs.source import AzureMLSource
@@ -250,7 +253,7 @@ def test_a_claim_of_other_content_is_told(store: blobfs.Store, tmp_path: Path) -
     blobfs.upload(trees[0], store=store)
     below = tmp_path / "store" / ".blobfs" / "azureml" / object_hash(trees[0])
     (below / "p.json").unlink()  # as if the upload had ended just before its mark
-    with pytest.raises(ArtifactConflictError, match=r"p\.jsonl says that .*layout: hashed"):
+    with pytest.raises(ArtifactConflictError, match=r"p\.claim says that .*layout: hashed"):
         blobfs.upload(trees[1], store=store)
     assert blobfs.upload(trees[0], store=store).path
     assert json.loads((below / "p.json").read_text())["upload_status"] == "completed"
@@ -296,3 +299,88 @@ def test_a_source_does_not_differ_from_what_was_uploaded_of_it(
     assert not blobfs.diff("n:1", str(tree), store=store)
     (tree / "run.sh").write_text("changed")
     assert blobfs.diff(str(tree), "n:1", store=store).changed == ("run.sh",)
+
+
+RULES = "build\n!build/k\n"
+"""With which `build/k` is uploaded, and not hashed."""
+
+
+def memory(name: str) -> blobfs.Store:
+    config = {"url": f"memory://{name}", "layout": "azureml"}
+    return blobfs.open_store({"blob_manager_class": "fsspec", "blob_manager_config": config})
+
+
+def test_what_changes_under_one_hash_while_it_is_sent_is_planned_again(
+    store: blobfs.Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tree = write_tree(tmp_path / "p", {".amlignore": RULES, "build/k": "old", "a": "a"})
+    put = AzureMLWork._put  # noqa: SLF001 - the moment before anything is sent
+    changed: list[bool] = []
+
+    def change(*args: Any) -> None:  # noqa: ANN401 - handed on
+        if not changed:
+            changed.append(True)
+            (tree / "build" / "k").write_text("new")
+        put(*args)
+
+    monkeypatch.setattr(AzureMLWork, "_put", change)
+    blobfs.upload(tree, store=store, name="n", version="1", hash_cache=False)
+    where = blobfs.download("n:1", tmp_path / "out", store=store)
+    assert (where / "build" / "k").read_text() == "new"
+
+
+def test_what_lies_there_with_other_bytes_is_moved_away(
+    store: blobfs.Store, tmp_path: Path
+) -> None:
+    tree = write_tree(tmp_path / "p", {"a": "222", "b": "b"})
+    root = tmp_path / "store" / "LocalUpload" / object_hash(tree) / "p"
+    write_tree(root, {"a": "\0\0\0", "b": "b"})
+    blobfs.upload(tree, store=store, name="n", version="1")
+    assert blobfs.verify("n:1", store=store, deep=True).ok
+    (broken,) = (tmp_path / "store" / ".blobfs" / "stage").glob("*-broken")
+    assert (broken / "a").read_bytes() == b"\0\0\0"
+
+
+def test_what_holds_more_than_the_source_is_not_completed(tmp_path: Path) -> None:
+    tree = write_tree(tmp_path / "p", {".amlignore": RULES, "a": "a"})
+    store, before = memory("more"), fsspec.filesystem("memory")
+    before.pipe_file(f"/more/LocalUpload/{object_hash(tree)}/p/build/k", b"of another one")
+    with pytest.raises(ArtifactConflictError, match=r"build/k is there, and not in the source"):
+        blobfs.upload(tree, store=store)
+    assert len(before.find("/more")) == 1
+
+
+def test_what_is_gone_is_sent_again(store: blobfs.Store, tmp_path: Path) -> None:
+    tree = write_tree(tmp_path / "p", {"a": "a", "b": "b"})
+    blobfs.upload(tree, store=store, name="n", version="1")
+    shutil.rmtree(tmp_path / "store" / "LocalUpload")
+    assert blobfs.upload(tree, store=store, name="n", version="1").sent_files == 2
+    lost = tmp_path / "store" / "LocalUpload" / object_hash(tree) / "p" / "b"
+    lost.unlink()
+    plan = blobfs.plan_upload(tree, store=store, check=True)
+    assert ([entry.path for entry in plan.send], plan.reused) == (["b"], False)
+    with pytest.raises(ArtifactConflictError, match="--check"):
+        blobfs.upload(tree, store=store)
+    assert blobfs.upload(tree, store=store, check=True).sent_files == 1
+    assert blobfs.verify("n:1", store=store, deep=True).ok
+
+
+def test_a_mark_for_a_directory_is_no_file_of_an_upload(tmp_path: Path) -> None:
+    tree = write_tree(tmp_path / "p", {"d/a": "a"})
+    store = memory("marked")
+    artifact = blobfs.upload(tree, store=store)
+    key = f"/marked/LocalUpload/{object_hash(tree)}/p/d/"
+    MemoryFileSystem.store[key] = MemoryFile(MemoryFileSystem(), key, b"")
+    assert blobfs.upload(tree, store=store).digest == artifact.digest
+
+
+def test_a_file_and_a_tree_of_one_hash_are_not_taken_for_each_other(
+    store: blobfs.Store, tmp_path: Path
+) -> None:
+    tree = write_tree(tmp_path / "1" / "x", {"ab": "c"})
+    file = write_tree(tmp_path / "2", {"x": "abc"}) / "x"
+    assert object_hash(tree) == object_hash(file)
+    blobfs.upload(file, store=store, name="f", version="1")
+    with pytest.raises(ArtifactConflictError):
+        blobfs.upload(tree, store=store, name="t", version="1")
+    assert blobfs.verify("f:1", store=store, deep=True).ok

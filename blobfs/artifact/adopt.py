@@ -13,11 +13,12 @@ from blobfs.artifact.adoptable import UNNAMED, Candidate, Root, candidates, look
 from blobfs.artifact.adopted import Adopted, Note, State, fingerprint_of, write_note
 from blobfs.artifact.listed import entries_of
 from blobfs.artifact.naming import choose, look_up, settle
-from blobfs.artifact.reference import manifest_of
+from blobfs.artifact.reference import manifest_of, publish_alone
 from blobfs.artifact.repair import lacks
 from blobfs.artifact.value import Asked
+from blobfs.azureml_commit import point_at, write_manifest
 from blobfs.backend.base import Backend
-from blobfs.commit import claim, point_at, publish_alone, warn_unless_exclusive
+from blobfs.commit import warn_unless_exclusive
 from blobfs.digest import PREFIX, short
 from blobfs.errors import (
     AccessError,
@@ -286,7 +287,7 @@ def _publish(store: Store, manifest: Manifest) -> Header:
     # It was adopted elsewhere, and there it is no more: moved away, or written anew.
     log().info("%s: %s lies at %s now, not at %s", store, short(digest), at, header.at)
     if store.azureml:
-        claim(store, manifest)
+        write_manifest(store, manifest)
         point_at(store, manifest.header)
     else:
         key = store.layout.manifest_of(manifest.header)
@@ -306,7 +307,7 @@ def _tell_handles(store: Store, manifest: Manifest) -> None:
     try:
         there = store.manifest_at(place[0]).header.digest
     except FileNotFoundError:
-        claim(replace(store, layout=AzureMLLayout()), manifest)
+        write_manifest(replace(store, layout=AzureMLLayout()), manifest)
         return
     if there != digest:
         raise IntegrityError(

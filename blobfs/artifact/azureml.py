@@ -1,9 +1,9 @@
 """The stages of an upload under `layout: azureml`: AzureML and blobfs find each other's.
 
-A manifest is written first, so that of two contents that share AzureML's hash one wins; then
-the file that AzureML looks for, not yet marked, then all others, then the pointer with which
-the artifact exists for blobfs, and last the mark with which it exists for AzureML. So after a
-crash at any moment either program finishes what the other began.
+A claim is written first, so that of two contents that share AzureML's hash one wins; then the
+file that AzureML looks for, not yet marked, then all others, then the manifest, the pointer
+with which the artifact exists for blobfs, and last the mark with which it exists for AzureML.
+So after a crash at any moment either program finishes what the other began.
 
 What lies there is believed only if names and sizes are those of the source: different sources
 may have one hash, and AzureML looks at no more than one of the files.
@@ -22,15 +22,24 @@ from blobfs.artifact.sink import FinalSink
 from blobfs.artifact.value import Asked, UploadPlan, plan_of
 from blobfs.artifact.verify import digest_at
 from blobfs.artifact.work import Work, header_of
-from blobfs.commit import claim, now, point_at
+from blobfs.azureml_commit import (
+    check_claim,
+    claim,
+    is_pointed_at,
+    let_go,
+    point_at,
+    write_manifest,
+)
+from blobfs.commit import creates_exclusively, now
 from blobfs.digest import PREFIX, Digest, hex_of, short
 from blobfs.errors import (
     ArtifactConflictError,
     ConfigError,
+    SourceChangedError,
     UnsafeNameError,
     naming_all,
 )
-from blobfs.layout.azureml.places import decode_pointer, root_key
+from blobfs.layout.azureml.places import root_key
 from blobfs.manifest import Header, Kind, Manifest
 from blobfs.names import key_fault
 from blobfs.source import AzureMLSource
@@ -58,6 +67,7 @@ class AzureMLWork(Work):
             )
         self._manifest: Manifest | None = None
         self._asked, self._known = Asked(None, None), False
+        self._to_mend: AbstractSet[str] = frozenset()
 
     def digest(self) -> Manifest:
         """Hash the source, AzureML's way and ours."""
@@ -80,52 +90,50 @@ class AzureMLWork(Work):
         Raises:
             ArtifactConflictError: if what is there under the same hash is something else.
         """
-        wrong = self._wrong()
-        if there == digest and not wrong:  # which was registered when all of it was done
-            self.reused = True
+        found = self._found()
+        wrong = differences(found, self._sizes)
+        if there == digest and not wrong and not self.options.check:
+            self.reused = True  # and registered, which comes after all that makes it complete
             return self._header(digest)
-        marks = self._marks.read()
+        marks = self._marks.read() if found else {}
         known = marks.get(self._marks.digest_name)
         if not is_complete(marks) or self._is_only_begun(known, wrong):
+            self._refuse_others(found)
             return None
         if known not in (None, hex_of(digest)):
             self._refuse([f"its digest is {short(PREFIX + str(known))}, not {short(digest)}"])
-        if not self._can_mend(known, wrong) and (wrong := self._settled(wrong)):
-            self._refuse(
-                [f"{key.removeprefix(self._root + '/')} {what}" for key, what in wrong.items()]
-            )
-        if wrong and not self.dry:
-            self._mend(wrong.keys(), marks)
+        if self._can_mend(known, wrong):
+            self._to_mend = wrong.keys()
+        elif wrong := self._settled(wrong):
+            self._refuse([f"{self._path(key)} {what}" for key, what in wrong.items()], known)
+        if self._to_mend and not self.dry:
+            self._mend(marks)
         if known is None or (self.options.name is not None and there != digest):
             self._take_over(digest, known)
-        self._asked, self._known, self.reused = asked_of(marks), known is not None, not wrong
+        self._asked, self._known = asked_of(marks), known is not None
+        self.reused = not self._to_mend
         return self._header(digest)
-
-    def _wrong(self) -> dict[str, str]:
-        """Return how what is there differs from the source, by keys."""
-        found = listed(self.store, self._root, is_tree=self.source.is_directory)
-        return differences({one.key: one.size for one in found}, self._sizes)
-
-    def _settled(self, wrong: dict[str, str]) -> dict[str, str]:
-        """Return what is still wrong when nobody is writing files of Gen2 any more."""
-        for pause in PAUSES if self.store.backend.marks_directories else ():
-            if not any(what.startswith("has 0 bytes") for what in wrong.values()):
-                break
-            time.sleep(pause)
-            wrong = self._wrong()
-        return wrong
 
     def send(self, manifest: Manifest, base: Digest | None, asked: Asked) -> Header:  # noqa: ARG002 - each version goes whole
         """Send everything, as AzureML does after an upload that did not end; then commit."""
-        header = claim(self.store, manifest)
-        if self.store.backend.renames_directories:
-            put_by_rename(self.store, manifest, lambda sink: self._put(manifest, sink))
-        else:
-            self._put(manifest, FinalSink(self.store, manifest))
-        point_at(self.store, header)
+        store, header = self.store, manifest.header
+        claim(store, header)
+        try:
+            if store.backend.renames_directories:
+                put_by_rename(store, manifest, lambda sink: self._put(manifest, sink))
+            else:
+                self._put(manifest, FinalSink(store, manifest))
+        except SourceChangedError:
+            if self.source.uncovered:  # else what it is now goes to a place of its own
+                let_go(store, header)
+            raise
+        if not creates_exclusively(store):
+            check_claim(store, header)
+        write_manifest(store, manifest)
+        point_at(store, header)
         self._marks.write(asked, header.digest)
         self.sent = header.files, header.size
-        return manifest.header
+        return header
 
     def registered(self, digest: str) -> Asked:
         """Return what blobfs registered of its own uploads; else what AzureML's marks say."""
@@ -144,8 +152,8 @@ class AzureMLWork(Work):
         self, manifest: Manifest, base: Digest | None, name: str | None, version: str | None
     ) -> UploadPlan:
         """Return what would be done; nothing is written."""
-        header = self.held(manifest.header.digest, base)
-        send = () if header and self.reused else manifest.entries
+        there = self.held(manifest.header.digest, base) is not None
+        send = [e for e in manifest.entries if not there or self._key(e.path) in self._to_mend]
         return plan_of(
             self.store, manifest.header, name, version, reused=self.reused, send=send
         )
@@ -164,6 +172,30 @@ class AzureMLWork(Work):
 
     def _key(self, path: str) -> str:
         return f"{self._root}/{path}" if self.source.is_directory else self._root
+
+    def _path(self, key: str) -> str:
+        return key.removeprefix(f"{self._root}/")
+
+    def _found(self) -> dict[str, int]:
+        """Return the sizes of what is there by keys, without what only marks a directory."""
+        found = listed(self.store, self._root, is_tree=self.source.is_directory)
+        sizes = {one.key: one.size for one in found}
+        empty = [key for key, size in sizes.items() if not size and key not in self._sizes]
+        if empty:
+            above = {up for key in self._sizes for up in _directories(key)}
+            sizes = {
+                k: v for k, v in sizes.items() if k not in empty or k.rstrip("/") not in above
+            }
+        return sizes
+
+    def _settled(self, wrong: dict[str, str]) -> dict[str, str]:
+        """Return what is still wrong when nobody is writing files of Gen2 any more."""
+        for pause in PAUSES if self.store.backend.marks_directories else ():
+            if not any(what.startswith("has 0 bytes") for what in wrong.values()):
+                break
+            time.sleep(pause)
+            wrong = differences(self._found(), self._sizes)
+        return wrong
 
     def _header(self, digest: Digest) -> Header:
         if self._manifest is not None:
@@ -188,11 +220,12 @@ class AzureMLWork(Work):
 
     def _can_mend(self, known: str | None, wrong: dict[str, str]) -> bool:
         """Whether what is wrong happened to what blobfs put there, and shall be mended."""
-        return self.options.check and known is not None and wrong.keys() <= self._sizes.keys()
+        ours = bool(wrong) and known is not None and wrong.keys() <= self._sizes.keys()
+        return self.options.check and ours
 
-    def _mend(self, keys: AbstractSet[str], marks: Mapping[str, str]) -> None:
+    def _mend(self, marks: Mapping[str, str]) -> None:
         manifest = self.digest()
-        lacking = [e for e in manifest.entries if self._key(e.path) in keys]
+        lacking = [e for e in manifest.entries if self._key(e.path) in self._to_mend]
         move(
             lacking,
             self.source,
@@ -200,7 +233,7 @@ class AzureMLWork(Work):
             jobs=self.jobs,
             callback=self.callback,
         )
-        if self._key(self.source.indicator) in keys:  # with which the marks went
+        if self._key(self.source.indicator) in self._to_mend:  # with which the marks went
             self._marks.restore(marks)
         self.sent = len(lacking), sum(entry.size for entry in lacking)
 
@@ -226,7 +259,7 @@ class AzureMLWork(Work):
             digest: of the source.
             known: the same, if blobfs put there what is there.
         """
-        if self._is_pointed_at(self._header(digest)):
+        if is_pointed_at(self.store, self._header(digest)):
             return
         manifest = self.digest()
         uncovered = set() if known else set(self.source.uncovered)
@@ -239,25 +272,29 @@ class AzureMLWork(Work):
         if other:
             self._refuse(other)
         if not self.dry:
-            claim(self.store, manifest, replace=True)
+            write_manifest(self.store, manifest)
             point_at(self.store, manifest.header)
 
-    def _is_pointed_at(self, header: Header) -> bool:
-        pointer = self.store.layout.pointer(header.digest) or ""
-        try:
-            data = self.store.backend.read(pointer)
-        except FileNotFoundError:
-            return False
-        return decode_pointer(data, pointer) == self.store.layout.manifest_of(header)
+    def _refuse_others(self, found: Mapping[str, int]) -> None:
+        """Refuse to complete what holds more than the source, if it cannot be moved away."""
+        others = sorted(found.keys() - self._sizes.keys())
+        if others and not self.store.backend.renames_directories:
+            self._refuse(
+                [f"{self._path(key)} is there, and not in the source" for key in others]
+            )
 
-    def _refuse(self, differing: list[str]) -> None:
+    def _refuse(self, differing: list[str], known: str | None = None) -> None:
         where = self.store.location.handle(self._root)
         more = f" and {len(differing) - SHOWN} more" if len(differing) > SHOWN else ""
+        told = f"{', '.join(differing[:SHOWN])}{more}"
+        if known is not None:
+            raise ArtifactConflictError(
+                f"{where} is not what it was when it was published: {told}. `check` (`--check`)"
+                " sends again what was removed of it"
+            )
         raise ArtifactConflictError(
-            f"{where} is another upload with the same AzureML hash:"
-            f" {', '.join(differing[:SHOWN])}{more}. AzureML would take it for"
-            f" {self.source.name}; `layout: hashed` tells them apart (and `check` sends again"
-            " what was removed of an upload of one's own)"
+            f"{where} is another upload with the same AzureML hash: {told}. AzureML would take"
+            f" it for {self.source.name}; `layout: hashed` tells them apart"
         )
 
     def _refuse_names(self) -> None:
@@ -280,3 +317,13 @@ class AzureMLWork(Work):
                 f"{self.source.name} cannot be stored as AzureML does",
                 problems,
             )
+
+
+def _directories(key: str) -> list[str]:
+    """Return the keys of the directories above a key.
+
+    >>> _directories("a/b/c")
+    ['a', 'a/b']
+    """
+    parts = key.split("/")
+    return ["/".join(parts[:depth]) for depth in range(1, len(parts))]

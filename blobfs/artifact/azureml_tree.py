@@ -1,16 +1,21 @@
 """What lies at the root of an upload of AzureML, and how it gets there by a rename."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from uuid import uuid4
 
 from blobfs.artifact.sink import KeySink
+from blobfs.artifact.verify import digest_at
 from blobfs.backend.base import Object
-from blobfs.errors import StoreUnavailableError
+from blobfs.errors import IntegrityError, StoreUnavailableError
 from blobfs.late import log
 from blobfs.manifest import Entry, Header, Manifest
 from blobfs.names import STAGES
 from blobfs.stage import DirectoryStage
 from blobfs.store import Store
+
+TRIES = 10
+"""How often another writer may be met at a root before that is given up."""
 
 
 def listed(store: Store, root: str, *, is_tree: bool) -> list[Object]:
@@ -52,25 +57,36 @@ def put_by_rename(store: Store, manifest: Manifest, fill: Callable[[KeySink], No
     """
     header = manifest.header
     root, is_tree = store.layout.root(header), header.kind == "tree"
-    wanted = {store.layout.content(header, entry): entry.size for entry in manifest.entries}
     stage = DirectoryStage(store.backend)
     store.reclaim()
     try:
         fill(_RootSink(stage, header))
         store.backend.sync(stage.path)
-        for _ in range(2):
+        for _ in range(TRIES):
             try:
                 _publish(store, stage, root, is_tree=is_tree)
             except FileExistsError:
-                there = {o.key: o.size for o in listed(store, root, is_tree=is_tree)}
-                if not differences(there, wanted):
+                if is_whole(store, manifest):
                     return
-                _move_away(store, root, is_tree=is_tree)
+                _move_away(store, manifest)
             else:
                 return
     finally:
         stage.discard()
     raise StoreUnavailableError(f"{store}: {root} keeps coming back with other content")
+
+
+def is_whole(store: Store, manifest: Manifest) -> bool:
+    """Whether just the files of a manifest lie where it says, and every byte is right."""
+    header = manifest.header
+    found = listed(store, store.layout.root(header), is_tree=header.kind == "tree")
+    wanted = {store.layout.content(header, entry): entry.size for entry in manifest.entries}
+    try:
+        return not differences({o.key: o.size for o in found}, wanted) and all(
+            digest_at(store, manifest, entry) == entry.digest for entry in manifest.entries
+        )
+    except IntegrityError:  # it is moved away just now
+        return False
 
 
 def _publish(store: Store, stage: DirectoryStage, root: str, *, is_tree: bool) -> None:
@@ -83,11 +99,20 @@ def _publish(store: Store, stage: DirectoryStage, root: str, *, is_tree: bool) -
     store.backend.sync(parent)
 
 
-def _move_away(store: Store, root: str, *, is_tree: bool) -> None:
+def _move_away(store: Store, manifest: Manifest) -> None:
+    """Move what is in the way into a stage; back, if it is what another writer just brought."""
+    root, is_tree = store.layout.root(manifest.header), manifest.header.kind == "tree"
     broken = f"{STAGES}/{uuid4()}-broken"
     log().warning("%s: %s is not what it should be: moved to %s", store, root, broken)
     move = store.backend.rename if is_tree else store.backend.move_once
-    move(root, broken)
+    try:
+        move(root, broken)
+    except (FileNotFoundError, StoreUnavailableError):  # another writer was quicker
+        return
+    moved = Manifest(manifest.header._replace(at=broken), manifest.entries)
+    if is_whole(store, moved):
+        with suppress(FileExistsError):  # or yet another one brought it again
+            move(broken, root)
 
 
 class _RootSink(KeySink):

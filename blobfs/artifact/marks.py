@@ -111,10 +111,9 @@ def is_uuid(text: str) -> bool:
     from uuid import UUID
 
     try:
-        UUID(text)
+        return str(UUID(text)) == text.lower()
     except ValueError:
         return False
-    return True
 
 
 def _decode(data: bytes, where: str) -> dict[str, str]:

@@ -4,7 +4,8 @@ from blobfs.artifact.flat import check_flat
 from blobfs.artifact.naming import choose, look_up, settle
 from blobfs.artifact.reading import Found
 from blobfs.artifact.value import Artifact, UploadPlan, artifact_of, plan_of
-from blobfs.commit import now, publish_alone, warn_unless_exclusive
+from blobfs.azureml_commit import point_at, write_manifest
+from blobfs.commit import now, publish, stage_for, warn_unless_exclusive
 from blobfs.layout.hashed import inner_key
 from blobfs.manifest import Entry, Header, Kind, Manifest, listing_digest
 from blobfs.store import Store
@@ -31,6 +32,24 @@ def refer(store: Store, manifest: Manifest, name: str | None, version: str | Non
         warn_unless_exclusive(store)
     chosen = settle(store, wanted, chosen, header)
     return artifact_of(store, header, name, chosen, reused=reused)
+
+
+def publish_alone(store: Store, manifest: Manifest) -> Header:
+    """Publish an artifact whose bytes are where they stay: only its manifest is written.
+
+    Raises:
+        ArtifactConflictError: see `write_manifest`.
+        IntegrityError, CommitUnknownError: see `publish`.
+    """
+    if store.azureml:
+        write_manifest(store, manifest)
+        point_at(store, manifest.header)
+        return manifest.header
+    stage = stage_for(store, manifest.header.digest)
+    try:
+        return publish(store, stage, manifest)
+    finally:
+        stage.discard()
 
 
 def plan_refer(

@@ -149,7 +149,8 @@ class OssBackend(FsspecBackend):
         found, there = self.head(key), self.metadata(key)
         beside = {META + name: value for name, value in (there | dict(metadata)).items()}
         if found.size > COPIED_WHOLE:
-            self._copy_by_parts(key, key, found.size, beside)
+            if not self._copy_by_parts(key, key, found.size, beside):
+                raise StoreUnavailableError(f"{self._path(key)} changed while it was marked")
             return
         with self.telling("marking", key):
             self.ask("update_object_meta", self.key(key), beside)

@@ -127,7 +127,8 @@ class S3Backend(FsspecBackend):
                 kept["MetadataDirective"] = "REPLACE"
                 self.call("copy_object", Key=self._key(key), CopySource=origin, **kept)
                 return
-        self._copy_by_parts(origin, key, key, there["ContentLength"], **kept)
+        if not self._copy_by_parts(origin, key, key, there["ContentLength"], **kept):
+            raise StoreUnavailableError(f"{self._path(key)} changed while it was marked")
 
     def level(self, prefix: str) -> list[Object]:
         skip, itself = len(self._key("")), len(self._below(prefix))

@@ -16,6 +16,7 @@ from blobfs.errors import ArtifactNotFoundError, ConfigError, UnsafeNameError
 from blobfs.layout.azureml.places import AzureMLLayout
 from blobfs.layout.hashed import HashedLayout, known_to_azureml
 from blobfs.location import Location
+from blobfs.manifest import Manifest
 from blobfs.names import MANIFEST_NAME
 from blobfs.store import Store
 
@@ -311,22 +312,23 @@ def key_of(store: Store, handle: str) -> str:
 
 def _find_upload(store: Store, key: str, digest: Digest, rest: str) -> Found:
     """Return what lies at `key`: in an artifact, or in an upload of AzureML."""
-    missing = None
-    if not store.azureml:
-        try:
-            manifest = store.manifest(digest)
-        except ArtifactNotFoundError as error:
-            missing = error
-        else:
-            return resolve_in(store, manifest, path_at(rest))
-    if place := known_to_azureml(key):
-        try:
-            manifest = store.manifest_at(place[0])
-        except FileNotFoundError:
-            pass  # nothing more is known of it than what lies there
-        else:
-            return resolve_in(store, manifest, place[1])
-    if missing is not None:
+    place = known_to_azureml(key)
+    if store.azureml and place and (upload := _manifest_at(store, place[0])):
+        return resolve_in(store, upload, place[1])
+    try:
+        manifest = store.manifest(digest)
+    except ArtifactNotFoundError as missing:
+        if store.azureml:  # nothing more is known of it than what lies there
+            return resolve_key(store, key)
+        if place and (upload := _manifest_at(store, place[0])):
+            return resolve_in(store, upload, place[1])
         missing.add_note("what AzureML put there is read with `layout: azureml`")
-        raise missing
-    return resolve_key(store, key)
+        raise
+    return resolve_in(store, manifest, path_at(rest))
+
+
+def _manifest_at(store: Store, key: str) -> Manifest | None:
+    try:
+        return store.manifest_at(key)
+    except FileNotFoundError:
+        return None

@@ -2,7 +2,8 @@
 
 LocalUpload/<hash>/<name>/<path…>              a tree, as AzureML writes it
 LocalUpload/<hash>/<file>                      a single file
-.blobfs/azureml/<hash>/<name>.jsonl            the manifest of what blobfs knows of it
+.blobfs/azureml/<hash>/<name>.claim            for which content that place is taken
+.blobfs/azureml/<hash>/<name>.jsonl            the manifest of what blobfs knows to be there
 .blobfs/azureml/<hash>/<name>.json             AzureML's marks, where objects cannot carry them
 .blobfs/digests/<digest>                       where the manifest of an artifact lies
 
@@ -50,6 +51,11 @@ def marks_key(root: str) -> str:
     '.blobfs/azureml/5f0e/resnet.json'
     """
     return f"{PRIVATE}/azureml/{root.removeprefix(ARTIFACTS + '/')}.json"
+
+
+def claim_key(header: Header) -> str:
+    """Return the key of what says for which content the place of an upload is taken."""
+    return f"{AzureMLLayout().manifest_of(header).removesuffix('.jsonl')}.claim"
 
 
 def encode_pointer(manifest: str) -> bytes:

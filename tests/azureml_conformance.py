@@ -1,4 +1,4 @@
-"""What `layout: azureml` must do on every store; a part of what every manager's tests are."""
+"""What `layout: azureml` must do on every kind of store, by every way to write metadata."""
 
 import json
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ STATUS = "upload_status"
 
 
 class AzureMLTests:
-    """Give `place`, or `azureml` where the layout takes more than an option."""
+    """Beside `ManagerTests`; give `azureml` where the layout takes more than an option."""
 
     decides_races: ClassVar[bool] = False
 

@@ -26,13 +26,12 @@ from blobfs import (
     TransferError,
     UnsafeNameError,
 )
-from tests.azureml_conformance import AzureMLTests
 from tests.names_to_keep import NASTY
 from tests.places import Place, content, hex_of, sha256, write_tree
 from tests.url_conformance import UrlTests
 
 
-class ManagerTests(UrlTests, AzureMLTests):
+class ManagerTests(UrlTests):
     """Give `place`; set a flag only where a storage truly differs."""
 
     decides_races: ClassVar[bool] = False

@@ -31,6 +31,7 @@ from blobfs.backend.base import Backend
 from blobfs.backend.patient import Patient
 from blobfs.managers.azure import AdlsGen2BlobManager, AzureBlobManager, Tokens
 from blobfs.managers.azure_account import account_of
+from tests.azureml_conformance import AzureMLTests
 from tests.conformance import ManagerTests
 from tests.places import Place, content, write_tree
 from tests.remote import CONTAINER, AzureBlobs, azure_place, gen2_account_place
@@ -48,7 +49,7 @@ azure_blob = pytest.mark.store("azure_blob")
 
 
 @azure_blob
-class TestAzureBlobManager(ManagerTests):
+class TestAzureBlobManager(ManagerTests, AzureMLTests):
     """obstore."""
 
     signs = True
@@ -62,7 +63,7 @@ class TestAzureBlobManager(ManagerTests):
 
 
 @azure_blob
-class TestAzureBlobManagerByFsspec(ManagerTests):
+class TestAzureBlobManagerByFsspec(ManagerTests, AzureMLTests):
     signs = True
     manager = "azure_blob"
     decides_races = True
@@ -95,7 +96,7 @@ def hierarchical(azurite: Azurite, monkeypatch: pytest.MonkeyPatch) -> Place:
 
 
 @pytest.mark.store("adls_gen2")
-class TestAdlsGen2BlobManager(ManagerTests):
+class TestAdlsGen2BlobManager(ManagerTests, AzureMLTests):
     signs = True
     manager = "adls_gen2"
     decides_races = True

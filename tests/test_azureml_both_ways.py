@@ -96,7 +96,7 @@ def without_prefix(path: str) -> str:
     return path.rpartition("/LocalUpload/")[2]
 
 
-@pytest.mark.parametrize("layout", ["hashed", "azureml"])
+@pytest.mark.parametrize("layout", ["hashed", pytest.param("azureml", marks=pytest.mark.soak)])
 def test_what_azureml_uploaded_is_adopted_where_it_lies(
     both: Both, proj: Path, tmp_path: Path, layout: str
 ) -> None:

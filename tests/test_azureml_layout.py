@@ -384,3 +384,17 @@ def test_a_file_and_a_tree_of_one_hash_are_not_taken_for_each_other(
     with pytest.raises(ArtifactConflictError):
         blobfs.upload(tree, store=store, name="t", version="1")
     assert blobfs.verify("f:1", store=store, deep=True).ok
+
+
+def test_a_source_may_be_relative_and_lie_behind_links(
+    store: blobfs.Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tree = write_tree(tmp_path / "tree", {"a": "a", "d/b": "b"})
+    (tmp_path / "link").symlink_to("tree")
+    monkeypatch.chdir(tmp_path)
+    artifact = blobfs.upload("tree", store=store)
+    for source in ("./tree", "tree/", "link", "tree/../tree", tree):
+        again = blobfs.upload(source, store=store, hash_cache=False)
+        assert (again.reused, again.path) == (True, artifact.path), source
+    single = blobfs.upload("tree/a", store=store)
+    assert blobfs.upload(tree / "a", store=store, hash_cache=False).path == single.path

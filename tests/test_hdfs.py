@@ -34,6 +34,7 @@ from blobfs.backend.base import Backend
 from blobfs.backend.hadoop import PART_SIZE
 from blobfs.backend.webhdfs import WebHdfsBackend
 from blobfs.backend.webhdfs_call import Caller
+from tests.azureml_conformance import AzureMLTests
 from tests.conformance import ManagerTests
 from tests.places import Place, content, hex_of, write_tree
 from tests.reliability.calls import in_child
@@ -48,7 +49,7 @@ ABSENT = "sha256:" + "0" * 64
 WAYS = {"libhdfs": libhdfs_place, "webhdfs": hdfs_place}
 
 
-class TestHDFSBlobManager(ManagerTests):
+class TestHDFSBlobManager(ManagerTests, AzureMLTests):
     """libhdfs, by pyarrow, in a JVM of this process."""
 
     manager = "hdfs"
@@ -61,7 +62,7 @@ class TestHDFSBlobManager(ManagerTests):
         return libhdfs_place(hdfs)
 
 
-class TestHDFSBlobManagerByWebHdfs(ManagerTests):
+class TestHDFSBlobManagerByWebHdfs(ManagerTests, AzureMLTests):
     manager = "hdfs"
     decides_races = True
     publishes_by_rename = True

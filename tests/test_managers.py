@@ -11,12 +11,13 @@ import pytest
 import blobfs
 from blobfs.managers import MANAGERS, load_manager_class
 from tests import places
+from tests.azureml_conformance import AzureMLTests
 from tests.conformance import ManagerTests
 from tests.names_to_keep import NASTY
 from tests.places import Place, hex_of
 
 
-class TestLocalBlobManager(ManagerTests):
+class TestLocalBlobManager(ManagerTests, AzureMLTests):
     manager = "local"
     decides_races = True
     publishes_by_rename = True
@@ -28,7 +29,7 @@ class TestLocalBlobManager(ManagerTests):
         return places.local_place(tmp_path)
 
 
-class TestFsspecBlobManagerInMemory(ManagerTests):
+class TestFsspecBlobManagerInMemory(ManagerTests, AzureMLTests):
     manager = "fsspec"
 
     @pytest.fixture

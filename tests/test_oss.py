@@ -25,6 +25,7 @@ from blobfs.backend.oss import OssBackend, OssUpload
 from blobfs.backend.oss_body import sealed
 from blobfs.errors import StoreUnavailableError, UnsafeNameError
 from blobfs.managers.oss import region_of
+from tests.azureml_conformance import AzureMLTests
 from tests.conformance import ManagerTests
 from tests.places import Place, write_tree
 from tests.remote import BUCKET, OssObjects, oss_place
@@ -38,7 +39,7 @@ from tests.servers.wsgi import Environ, serving
 pytestmark = pytest.mark.store("oss")
 
 
-class TestOssBlobManager(ManagerTests):
+class TestOssBlobManager(ManagerTests, AzureMLTests):
     signs = True
     manager = "oss"
     decides_races = True

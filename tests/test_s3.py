@@ -19,6 +19,7 @@ from blobfs import (
     transfer,
 )
 from blobfs.backend import obstore, s3
+from tests.azureml_conformance import AzureMLTests
 from tests.conformance import ManagerTests
 from tests.places import Place, content, hex_of, write_tree
 from tests.remote import BUCKET, S3Objects, large_round_trip, s3_place
@@ -28,7 +29,7 @@ from tests.servers.s3 import Moto, VersityGateway
 pytestmark = pytest.mark.store("s3")
 
 
-class TestS3BlobManager(ManagerTests):
+class TestS3BlobManager(ManagerTests, AzureMLTests):
     """obstore against moto, which holds any key."""
 
     signs = True
@@ -65,7 +66,7 @@ class TestS3BlobManagerOnRealServer(ManagerTests):
         return s3_place(versitygw)
 
 
-class TestS3BlobManagerOnRealServerByFsspec(ManagerTests):
+class TestS3BlobManagerOnRealServerByFsspec(ManagerTests, AzureMLTests):
     signs = True
     manager = "s3"
     decides_races = True

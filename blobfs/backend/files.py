@@ -35,7 +35,9 @@ class LocalUpload:
         self._file = opener(self._open_at)
         try:
             # Who clears up after the dead may have taken it for theirs before it was locked.
-            while temporary and lock(self._file, wait=True) and not _has_name(self._file):
+            while (
+                temporary and lock(self._file, wait=True) and not _is_at(self._file, temporary)
+            ):
                 os.close(self._file)
                 self._file = opener(self._open_at)
         except OSError:
@@ -178,8 +180,12 @@ def lock(directory: int, *, wait: bool = False) -> bool:
     return True
 
 
-def _has_name(file: int) -> bool:
-    return os.fstat(file).st_nlink > 0
+def _is_at(file: int, path: str) -> bool:
+    """Whether an open file is still what lies there: who takes it for a dead one renames it."""
+    try:
+        return os.path.samestat(os.fstat(file), os.lstat(path))
+    except FileNotFoundError:
+        return False
 
 
 def close(file: int) -> None:

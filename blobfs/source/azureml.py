@@ -101,7 +101,7 @@ class AzureMLSource(LocalSource):
         Beside the files to upload they stand for every name that is hashed.
         """
         whole = self.scan.tree_identity() if self.is_directory else self.scan.identity
-        unseen = {one.location for one in self._fed} - {*self._locations.values(), ""}
+        unseen = {one.path for one in self._fed if one.location} - self._locations.keys()
         if whole is None or unseen:  # which are hashed, and not uploaded
             return None
         names = b"\0".join(one.name for one in self._fed)
@@ -121,7 +121,7 @@ class AzureMLSource(LocalSource):
             AccessError, SourceError: if a file cannot be read.
             SourceChangedError: if a file is not what was seen at first.
         """
-        identities = {self._locations[file.path]: file.identity for file in self.scan.files}
+        identities = {file.path: file.identity for file in self.scan.files}
         digests: dict[str, str] = {}
         whole, other = sha256(INITIAL), sha256()
         uncovered = [Fed(b"", self._locations[path], path) for path in self.uncovered]
@@ -129,16 +129,15 @@ class AzureMLSource(LocalSource):
             for hasher, seen in ((whole, self._fed), (other, uncovered)):
                 for one in seen:
                     hasher.update(one.name)
-                    if at := one.location:
-                        digests[at] = _feed(hasher, at, identities.get(at), pool, advance)
+                    if one.location:
+                        identity = identities.get(one.path)
+                        digest = _feed(hasher, one.location, identity, pool, advance)
+                        digests[one.path] = digest
         # What came or went meanwhile may be in the hash, and not in the list.
         if self.is_directory and files_below(self.scan.root, self._rules) != self._found:
             raise changed(self.scan.root)
         self._hash = whole.hexdigest()
-        return [
-            Entry(file.path, file.size, digests[self._locations[file.path]])
-            for file in self.scan.files
-        ]
+        return [Entry(file.path, file.size, digests[file.path]) for file in self.scan.files]
 
 
 def _identity(path: str) -> Identity:

@@ -254,8 +254,10 @@ def test_one_of_each_at_once_end_well(both: Both, tmp_path: Path) -> None:
         while not theirs.done():  # their client takes seconds to start
             for tree in trees:
                 blobfs.upload(tree, store=both.store())
+    # It gives up where a file came in between; what counts is what is there in the end.
+    lost = "ResourceExistsError", "ResourceModifiedError"
     for outcome in theirs.result():
-        assert outcome.error in (None, "ResourceExistsError"), outcome
+        assert outcome.error in (None, *lost), outcome
     again = both.client.run(*map(both.uploading, trees))
     for number, (tree, outcome) in enumerate(zip(trees, again, strict=True)):
         remote = outcome.get()

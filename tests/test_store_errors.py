@@ -138,7 +138,6 @@ def test_a_refused_connection_names_the_endpoint(behind: Behind) -> None:
         store.probe(ABSENT)
 
 
-@pytest.mark.usefixtures("impatient")
 def test_an_unknown_host_names_the_endpoint(behind: Behind) -> None:
     place = REMOTE[behind.kind].place(behind.server, url="http://nowhere.invalid:9")
     with pytest.raises(StoreUnavailableError, match=r"see `\w+`"):

@@ -273,6 +273,24 @@ def test_artifacts_of_blobfs_itself_are_left_alone(place: Place, tree: Path) -> 
         blobfs.adopt(artifact.path, store=place.open())
 
 
+def test_what_blobfs_put_where_azureml_does_is_known_and_not_read(
+    make: Make, tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = make(layout="azureml")
+    artifact = blobfs.upload(tree, store=place.open(), name="n", version="1")
+    before = state(place)
+    with monkeypatch.context() as patch:
+        patch.setattr("blobfs.artifact.adopt._digest", None)
+        found = one(blobfs.adopt(store=place.open()))
+    assert (found.state, found.digest, found.name) == ("known", artifact.digest, "n")
+    assert len(state(place)) <= len(before) + 1  # a note, and nothing else
+    place.around.write(f"LocalUpload/{object_hash(tree)}/tree/sub/b.txt", b"longer than it was")
+    found = one(blobfs.adopt(store=place.open()))
+    assert (found.state, type(found.error)) == ("failed", IntegrityError)
+    report = blobfs.verify("n:1", store=place.open(), deep=True)
+    assert [problem.path for problem in report.problems] == ["sub/b.txt"]
+
+
 def test_an_adopted_upload_is_a_hit_in_azuremls_layout(make: Make, tmp_path: Path) -> None:
     place = make(layout="azureml")
     source = write_tree(tmp_path / "resnet", MODEL)

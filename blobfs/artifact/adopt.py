@@ -11,12 +11,12 @@ from hashlib import sha256
 
 from blobfs.artifact.adoptable import UNNAMED, Candidate, Root, candidates, look
 from blobfs.artifact.adopted import Adopted, Note, State, fingerprint_of, write_note
+from blobfs.artifact.azureml_commit import point_at, write_manifest
 from blobfs.artifact.listed import entries_of
 from blobfs.artifact.naming import choose, look_up, settle
 from blobfs.artifact.reference import manifest_of, publish_alone
 from blobfs.artifact.repair import lacks
 from blobfs.artifact.value import Asked
-from blobfs.azureml_commit import point_at, write_manifest
 from blobfs.backend.base import Backend
 from blobfs.commit import warn_unless_exclusive
 from blobfs.digest import PREFIX, short
@@ -34,7 +34,6 @@ from blobfs.errors import (
 )
 from blobfs.late import log
 from blobfs.layout.azureml.places import AzureMLLayout
-from blobfs.layout.hashed import known_to_azureml
 from blobfs.manifest import Entry, Header, Kind, Manifest, encode
 from blobfs.store import Store
 from blobfs.transfer import LARGE, SMALL, Budget, Callback, Silent, each
@@ -125,9 +124,9 @@ class _Adopting:
             raise
         self.wrote = True
         try:
-            header = _publish(store, manifest)
-            if root.is_upload:
+            if root.is_upload:  # first: it refuses what is not what it was
                 _tell_handles(store, manifest)
+            header = _publish(store, manifest)
         except HOPELESS as error:
             self._ended = error
             raise
@@ -301,18 +300,18 @@ def _tell_handles(store: Store, manifest: Manifest) -> None:
     Raises:
         IntegrityError: if it was something else before.
     """
-    digest, at = manifest.header.digest, manifest.header.at or ""
-    place = known_to_azureml(at)
-    assert place  # noqa: S101 - it is an upload
+    header, layout = manifest.header, AzureMLLayout()
+    key = layout.manifest_of(header)
     try:
-        there = store.manifest_at(place[0]).header.digest
+        there = store.manifest_at(key).header.digest
     except FileNotFoundError:
-        write_manifest(replace(store, layout=AzureMLLayout()), manifest)
+        write_manifest(replace(store, layout=layout), manifest)
         return
-    if there != digest:
+    if there != header.digest:
         raise IntegrityError(
-            f"{store.location.handle(at)} is {short(digest)}, and was {short(there)} when it"
-            f" was published: it was changed since ({store.location.handle(place[0])})"
+            f"{store.location.handle(layout.root(header))} is {short(header.digest)}, and was"
+            f" {short(there)} when it was published: it was changed since"
+            f" ({store.location.handle(key)})"
         )
 
 

@@ -192,7 +192,8 @@ def _seen(store: Store, root: Root, asked: Asked, noted: AbstractSet[str]) -> Ca
         root.key, objects, store.location.handle(root.key), is_tree=root.is_tree
     )
     known = _known(store, root, entries) if note_name(root.key) in noted else None
-    marks = _marks(store, root, objects) if root.is_upload else {}
+    marks, digest = _marks(store, root, objects) if root.is_upload else ({}, "")
+    known = known or _put_there(store, root, entries, digest)
     unfinished = root.is_upload and known is None and not is_complete(marks)
     return Candidate(
         root,
@@ -208,15 +209,34 @@ def _known(store: Store, root: Root, entries: Sequence[Entry]) -> tuple[Note, He
     note = read_note(store, root.key)
     if note is None or note.fingerprint != fingerprint_of(entries):
         return None
-    try:
-        header = store.probe(note.digest)
-    except IntegrityError:  # told when it is adopted anew
-        return None
+    header = _sound(store, note.digest)
     return (note, header) if header else None
 
 
-def _marks(store: Store, root: Root, objects: Sequence[Object]) -> Mapping[str, str]:
-    """Return AzureML's marks on an upload, none if they are not there."""
+def _sound(store: Store, digest: str) -> Header | None:
+    """Return the header of an artifact, None if it is not there, or damaged."""
+    try:
+        return store.probe(digest)
+    except IntegrityError:  # told when it is adopted anew
+        return None
+
+
+def _put_there(
+    store: Store, root: Root, entries: Sequence[Entry], digest: str
+) -> tuple[Note, Header] | None:
+    """Return what is known of an upload that blobfs itself marked, by its digest."""
+    header = _sound(store, PREFIX + digest) if is_digest(PREFIX + digest) else None
+    sizes = [entry.size for entry in entries if not entry.is_directory]
+    there = root.key, len(sizes), sum(sizes)
+    if header is None or (header.at, header.files, header.size) != there:
+        return None
+    return Note(root.key, header.digest, fingerprint_of(entries)), header
+
+
+def _marks(
+    store: Store, root: Root, objects: Sequence[Object]
+) -> tuple[Mapping[str, str], str]:
+    """Return AzureML's marks on an upload, and the digest if blobfs put it beside them."""
     backend = store.backend
     on_one = backend.keeps_metadata and not backend.marks_directories
     looked = 0
@@ -224,10 +244,11 @@ def _marks(store: Store, root: Root, objects: Sequence[Object]) -> Mapping[str, 
         looked += found.metadata is None
         if looked > LOOKED:
             break
-        marks = Marks(store, root.key, found.key).read(found.metadata)
+        place = Marks(store, root.key, found.key)
+        marks = place.read(found.metadata)
         if is_complete(marks):
-            return marks
-    return {}
+            return marks, marks.get(place.digest_name, "")
+    return {}, ""
 
 
 def _asked(root: Root, marks: Mapping[str, str], asked: Asked) -> Asked:

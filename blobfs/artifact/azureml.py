@@ -13,16 +13,9 @@ import time
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from functools import cached_property
-from typing import Any
 from uuid import uuid4
 
-from blobfs.artifact.azureml_tree import differences, listed, put_by_rename
-from blobfs.artifact.marks import Marks, asked_of, is_complete
-from blobfs.artifact.sink import FinalSink
-from blobfs.artifact.value import Asked, UploadPlan, plan_of
-from blobfs.artifact.verify import digest_at
-from blobfs.artifact.work import Work, header_of
-from blobfs.azureml_commit import (
+from blobfs.artifact.azureml_commit import (
     check_claim,
     claim,
     is_pointed_at,
@@ -30,11 +23,16 @@ from blobfs.azureml_commit import (
     point_at,
     write_manifest,
 )
+from blobfs.artifact.azureml_tree import differences, listed, put_by_rename
+from blobfs.artifact.marks import Marks, asked_of, is_complete
+from blobfs.artifact.sink import FinalSink
+from blobfs.artifact.value import Asked, UploadPlan, plan_of
+from blobfs.artifact.verify import digest_at
+from blobfs.artifact.work import Work, header_of
 from blobfs.commit import creates_exclusively, now
 from blobfs.digest import PREFIX, Digest, hex_of, short
 from blobfs.errors import (
     ArtifactConflictError,
-    ConfigError,
     SourceChangedError,
     UnsafeNameError,
     naming_all,
@@ -58,16 +56,17 @@ class AzureMLWork(Work):
 
     source: AzureMLSource
 
-    def __init__(self, *args: Any, **options: Any) -> None:  # noqa: ANN401 - handed on
-        super().__init__(*args, **options)
-        if not isinstance(self.source, AzureMLSource):
-            raise ConfigError(
-                f"{self.store} has `layout: azureml`, which takes local files and directories:"
-                " download what is elsewhere first, refer to it, or use `layout: hashed`"
-            )
-        self._manifest: Manifest | None = None
-        self._asked, self._known = Asked(None, None), False
-        self._to_mend: AbstractSet[str] = frozenset()
+    _manifest: Manifest | None = None
+    """Of the source, once it was hashed."""
+
+    _asked = Asked(None, None)
+    """What the marks of a hit say that it was registered as."""
+
+    _known = False
+    """Whether blobfs itself marked it."""
+
+    _to_mend: AbstractSet[str] = frozenset()
+    """The keys of files that a hit lacks, and that are sent again."""
 
     def digest(self) -> Manifest:
         """Hash the source, AzureML's way and ours."""
@@ -84,13 +83,13 @@ class AzureMLWork(Work):
             self._manifest = Manifest(header, entries)
         return self._manifest
 
-    def held(self, digest: Digest, there: Digest | None) -> Header | None:
+    def held(self, digest: Digest) -> Header | None:
         """Return the header of what the store has, None if it has not all of it.
 
         Raises:
             ArtifactConflictError: if what is there under the same hash is something else.
         """
-        found = self._found()
+        found, there = self._found(), self.wanted.base
         wrong = differences(found, self._sizes)
         if there == digest and not wrong and not self.options.check:
             self.reused = True  # and registered, which comes after all that makes it complete
@@ -114,7 +113,7 @@ class AzureMLWork(Work):
         self.reused = not self._to_mend
         return self._header(digest)
 
-    def send(self, manifest: Manifest, base: Digest | None, asked: Asked) -> Header:  # noqa: ARG002 - each version goes whole
+    def send(self, manifest: Manifest) -> Header:
         """Send everything, as AzureML does after an upload that did not end; then commit."""
         store, header = self.store, manifest.header
         claim(store, header)
@@ -131,9 +130,12 @@ class AzureMLWork(Work):
             check_claim(store, header)
         write_manifest(store, manifest)
         point_at(store, header)
-        self._marks.write(asked, header.digest)
         self.sent = header.files, header.size
         return header
+
+    def mark(self, header: Header, version: str | None) -> None:
+        """Write AzureML's marks, with which the upload is complete for AzureML."""
+        self._marks.write(Asked(self.wanted.name, version), header.digest)
 
     def registered(self, digest: str) -> Asked:
         """Return what blobfs registered of its own uploads; else what AzureML's marks say."""
@@ -148,15 +150,12 @@ class AzureMLWork(Work):
         self.names_asset = there is not None
         return Asked(None, None) if there and there.removed else self._asked
 
-    def forecast(
-        self, manifest: Manifest, base: Digest | None, name: str | None, version: str | None
-    ) -> UploadPlan:
+    def forecast(self, manifest: Manifest, version: str | None) -> UploadPlan:
         """Return what would be done; nothing is written."""
-        there = self.held(manifest.header.digest, base) is not None
+        there = self.held(manifest.header.digest) is not None
         send = [e for e in manifest.entries if not there or self._key(e.path) in self._to_mend]
-        return plan_of(
-            self.store, manifest.header, name, version, reused=self.reused, send=send
-        )
+        name, reused = self.wanted.name, self.reused
+        return plan_of(self.store, manifest.header, name, version, reused=reused, send=send)
 
     @cached_property
     def _root(self) -> str:
@@ -180,12 +179,12 @@ class AzureMLWork(Work):
         """Return the sizes of what is there by keys, without what only marks a directory."""
         found = listed(self.store, self._root, is_tree=self.source.is_directory)
         sizes = {one.key: one.size for one in found}
-        empty = [key for key, size in sizes.items() if not size and key not in self._sizes]
-        if empty:
+        others = sizes.keys() - self._sizes.keys()
+        if others:
             above = {up for key in self._sizes for up in _directories(key)}
-            sizes = {
-                k: v for k, v in sizes.items() if k not in empty or k.rstrip("/") not in above
-            }
+            for key in others:
+                if not sizes[key] and key.rstrip("/") in above:
+                    del sizes[key]
         return sizes
 
     def _settled(self, wrong: dict[str, str]) -> dict[str, str]:

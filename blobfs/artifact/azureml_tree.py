@@ -53,7 +53,7 @@ def put_by_rename(store: Store, manifest: Manifest, fill: Callable[[KeySink], No
     """Have a stage filled, and rename it to the root, where it appears whole.
 
     What lies there already, unmarked, is of an upload that ended in between, or in the way: it
-    is moved to a stage of its own unless it has the names and sizes that it should have.
+    is moved to a stage of its own unless every byte of it is what it should be.
     """
     header = manifest.header
     root, is_tree = store.layout.root(header), header.kind == "tree"
@@ -107,8 +107,10 @@ def _move_away(store: Store, manifest: Manifest) -> None:
     move = store.backend.rename if is_tree else store.backend.move_once
     try:
         move(root, broken)
-    except (FileNotFoundError, StoreUnavailableError):  # another writer was quicker
-        return
+    except (FileExistsError, FileNotFoundError, StoreUnavailableError) as error:
+        if listed(store, root, is_tree=is_tree):
+            raise StoreUnavailableError(f"{root} cannot be moved away: {error}") from error
+        return  # another writer was quicker
     moved = Manifest(manifest.header._replace(at=broken), manifest.entries)
     if is_whole(store, moved):
         with suppress(FileExistsError):  # or yet another one brought it again

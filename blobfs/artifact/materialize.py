@@ -7,8 +7,8 @@ holds, so this may be stopped at any time and begun again.
 
 from collections.abc import Sequence
 
-from blobfs import plan as planning
 from blobfs.artifact.reading import source_of
+from blobfs.artifact.repair import whole_by_itself
 from blobfs.artifact.sink import FinalSink
 from blobfs.artifact.value import Artifact, artifact_of
 from blobfs.artifact.work import last_registered
@@ -45,7 +45,7 @@ def materialize(
             " `copy` (`--copy`) instead"
         )
     foreign = [entry for entry in old.entries if entry.within]
-    new = _own(store, old)
+    new = whole_by_itself(store, old) if foreign else old
     here = {entry.path: entry for entry in new.entries}
     directory = store.layout.directory(digest)
     there = {found.key: found.size for found in store.backend.objects(directory)}
@@ -73,23 +73,6 @@ def materialize(
         sent=(len(uncopied), sent),
         copied=(len(missing) - len(uncopied), size - sent),
     )
-
-
-def _own(store: Store, old: Manifest) -> Manifest:
-    """Return the manifest in which every entry lies under its own key."""
-    header = old.header
-    keys = planning.keys_of(
-        header.name,
-        [entry.path for entry in old.entries] if header.kind == "tree" else [],
-        prefix=store.layout.directory(header.digest),
-        forbidden=store.backend.forbidden,
-        case_insensitive=store.backend.is_case_insensitive(),
-    )
-    entries = [
-        entry._replace(key=keys.get(entry.path), within=None) if entry.within else entry
-        for entry in old.entries
-    ]
-    return Manifest(header._replace(key=keys.get("")), entries)
 
 
 def _copied(store: Store, new: Manifest, wanted: Sequence[Entry], jobs: int) -> list[Entry]:

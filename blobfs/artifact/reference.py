@@ -1,10 +1,10 @@
 """Reference: an asset that points at bytes which stay where they are."""
 
+from blobfs.artifact.azureml_commit import point_at, write_manifest
 from blobfs.artifact.flat import check_flat
 from blobfs.artifact.naming import choose, look_up, settle
 from blobfs.artifact.reading import Found
 from blobfs.artifact.value import Artifact, UploadPlan, artifact_of, plan_of
-from blobfs.azureml_commit import point_at, write_manifest
 from blobfs.commit import now, publish, stage_for, warn_unless_exclusive
 from blobfs.layout.hashed import inner_key
 from blobfs.manifest import Entry, Header, Kind, Manifest, listing_digest

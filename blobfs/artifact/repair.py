@@ -20,7 +20,7 @@ def repair(
     lacking = [entry for entry, _ in lacks(store, manifest)]
     moves = bool(lacking and manifest.header.at)
     if moves:
-        manifest = at_home(store, manifest)
+        manifest = whole_by_itself(store, manifest)
         lacking = [entry for entry in manifest.entries if not entry.is_directory]
     size = sum(entry.size for entry in lacking)
     callback.call("sending")
@@ -32,8 +32,8 @@ def repair(
     return len(lacking), size
 
 
-def at_home(store: Store, manifest: Manifest) -> Manifest:
-    """Return the manifest of the same content in the artifact's own directory."""
+def whole_by_itself(store: Store, manifest: Manifest) -> Manifest:
+    """Return the manifest of the same content, all of it in the artifact's own directory."""
     header = manifest.header
     keys = planning.keys_of(
         header.name,
@@ -42,7 +42,12 @@ def at_home(store: Store, manifest: Manifest) -> Manifest:
         forbidden=store.backend.forbidden,
         case_insensitive=store.backend.is_case_insensitive(),
     )
-    entries = [entry._replace(key=keys.get(entry.path)) for entry in manifest.entries]
+    entries = [
+        entry._replace(key=keys.get(entry.path), within=None)
+        if entry.within or header.at
+        else entry
+        for entry in manifest.entries
+    ]
     return Manifest(header._replace(at=None, key=keys.get("")), entries)
 
 

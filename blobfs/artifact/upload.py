@@ -5,12 +5,12 @@ from collections.abc import Callable
 from blobfs.artifact.azureml import AzureMLWork
 from blobfs.artifact.flat import check_flat, plan_flat, put_flat
 from blobfs.artifact.naming import Wanted, choose, look_up, settle
-from blobfs.artifact.value import Artifact, Asked, Options, UploadPlan, artifact_of
+from blobfs.artifact.value import Artifact, Options, UploadPlan, artifact_of
 from blobfs.artifact.work import Work
 from blobfs.commit import warn_unless_exclusive
-from blobfs.errors import SourceChangedError
+from blobfs.errors import ConfigError, SourceChangedError
 from blobfs.late import log
-from blobfs.source import Uploadable
+from blobfs.source import AzureMLSource, Uploadable
 from blobfs.store import Store
 from blobfs.transfer import Callback, Silent
 
@@ -54,17 +54,17 @@ def _attempt(
     """Upload what the source holds now."""
     if store.flat:
         return put_flat(source, store, options, callback)
-    work = _work(source, store, options, callback)
+    work = _work(source, store, options, wanted, callback)
     try:
         digest, manifest = work.known(), None
         if digest is None:
             manifest = work.digest()
             digest = manifest.header.digest
         version = choose(wanted, digest, store)
-        header = work.held(digest, wanted.base)
+        header = work.held(digest)
         if header is None:
-            base, asked = options.base or wanted.base, Asked(wanted.name, version)
-            header = work.send(manifest or work.digest(), base, asked)
+            header = work.send(manifest or work.digest())
+            work.mark(header, version)
         version = settle(store, wanted, version, header)
         name = wanted.name
         if name is None and work.reused:
@@ -91,19 +91,31 @@ def plan_upload(source: Uploadable, store: Store, options: Options) -> UploadPla
         check_flat(store, options.name, options.version)
         return plan_flat(source, store, options)
     wanted = look_up(store, options.name, options.version)
-    work = _work(source, store, options, Silent(), dry=True)
+    work = _work(source, store, options, wanted, Silent(), dry=True)
     manifest = work.digest()
     version = choose(wanted, manifest.header.digest, store)
-    return work.forecast(manifest, options.base or wanted.base, wanted.name, version)
+    return work.forecast(manifest, version)
 
 
-def _work(
+def _work(  # noqa: PLR0913 - what an upload is made of
     source: Uploadable,
     store: Store,
     options: Options,
+    wanted: Wanted,
     callback: Callback,
     *,
     dry: bool = False,
 ) -> Work:
-    kind = AzureMLWork if store.azureml else Work
-    return kind(source, store, options, callback, dry=dry)
+    """Return the stages as the store's layout has them.
+
+    Raises:
+        ConfigError: if it is one that takes no such source.
+    """
+    if not store.azureml:
+        return Work(source, store, options, wanted, callback, dry=dry)
+    if not isinstance(source, AzureMLSource):
+        raise ConfigError(
+            f"{store} has `layout: azureml`, which takes local files and directories: download"
+            " what is elsewhere first, refer to it, or use `layout: hashed`"
+        )
+    return AzureMLWork(source, store, options, wanted, callback, dry=dry)

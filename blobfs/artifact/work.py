@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from blobfs import plan as planning
+from blobfs.artifact.naming import Wanted
 from blobfs.artifact.repair import lacks, repair
 from blobfs.artifact.sink import StageSink
 from blobfs.artifact.value import Asked, Options, UploadPlan, plan_of
@@ -27,16 +28,18 @@ from blobfs.transfer import Callback, each, move, pump
 class Work:
     """One upload: the stages in the order in which they are called."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what an upload is made of
         self,
         source: Uploadable,
         store: Store,
         options: Options,
+        wanted: Wanted,
         callback: Callback,
         *,
         dry: bool = False,
     ) -> None:
         self.source, self.store, self.options, self.callback = source, store, options, callback
+        self.wanted = wanted
         self.reused = False
         self.sent = self.copied = (0, 0)
         self.names_asset = True
@@ -77,13 +80,8 @@ class Work:
             source.remember(self.options.cache, header.digest)
         return Manifest(header, entries)
 
-    def held(self, digest: Digest, there: Digest | None) -> Header | None:  # noqa: ARG002 - of use elsewhere
-        """Return the header of what the store has, None if it has not got it.
-
-        Args:
-            digest: of the source.
-            there: what the name that was asked for points at already.
-        """
+    def held(self, digest: Digest) -> Header | None:
+        """Return the header of what the store has, None if it has not got it."""
         try:
             header = self.store.probe(digest)
             if header is not None and self.options.check:
@@ -95,18 +93,12 @@ class Work:
         self.reused = header is not None and self.sent == (0, 0)
         return header
 
-    def send(self, manifest: Manifest, base: Digest | None, asked: Asked) -> Header:  # noqa: ARG002 - likewise
-        """Bring in what the store has not got, and commit.
-
-        Args:
-            manifest: what is to be there.
-            base: an artifact that probably shares content with it.
-            asked: what it will be registered as.
-        """
+    def send(self, manifest: Manifest) -> Header:
+        """Bring in what the store has not got, and commit."""
         store, callback = self.store, self.callback
         store.reclaim()
         stage = self._begin(manifest.header.digest)
-        plan = self.plan(manifest, stage.held() | self._staged, base)
+        plan = self.plan(manifest, stage.held() | self._staged)
         callback.call("sending")
         callback.absolute_update(0)
         callback.set_size(plan.send_size + sum(self._staged.values()))
@@ -122,12 +114,15 @@ class Work:
         self._count(plan, uncopied)
         return publish(store, stage, manifest._replace(entries=plan.entries))
 
-    def plan(self, manifest: Manifest, staged: dict[str, int], base: Digest | None) -> Plan:
+    def mark(self, header: Header, version: str | None) -> None:
+        """Do what makes other programs see what was sent; the version is the one it gets."""
+
+    def plan(self, manifest: Manifest, staged: dict[str, int]) -> Plan:
         """Decide what must be sent."""
         return planning.plan(
             manifest.entries,
             staged=staged,
-            base=self._base(base),
+            base=self._base(self.options.base or self.wanted.base),
             inner=lambda entry: inner_key(manifest.header, entry),
             refer=self.store.delta == "reference",
         )
@@ -136,18 +131,16 @@ class Work:
         """Return the name and version that what was there was last registered to, if any."""
         return last_registered(self.store, digest)
 
-    def forecast(
-        self, manifest: Manifest, base: Digest | None, name: str | None, version: str | None
-    ) -> UploadPlan:
+    def forecast(self, manifest: Manifest, version: str | None) -> UploadPlan:
         """Return what would be done; nothing is written."""
-        store = self.store
+        store, name = self.store, self.wanted.name
         header = store.probe(manifest.header.digest)
         if header is not None:
             check = self.options.check
             lost = lacks(store, store.manifest(header.digest)) if check else []
             send = [entry for entry, _ in lost]
             return plan_of(store, header, name, version, reused=not lost, send=send)
-        plan = self.plan(manifest, {}, base)
+        plan = self.plan(manifest, {})
         copied = [*(entry for entry, _ in plan.copy), *(e for e in plan.entries if e.within)]
         return plan_of(
             store,

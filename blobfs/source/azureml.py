@@ -156,10 +156,8 @@ def _feed(
 ) -> str:
     """Feed a file to the hash of the whole source, and return its own digest."""
     hasher = sha256()
-    size = 0
     with Reading(location, identity) as file:
         while data := os.read(file, READ_SIZE):
-            size += len(data)
             if len(data) < MEDIUM:
                 hasher.update(data)
                 whole.update(data)

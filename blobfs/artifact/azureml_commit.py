@@ -8,6 +8,7 @@ it the artifact exists. AzureML's mark, which comes last, is not written here.
 import json
 from contextlib import suppress
 
+from blobfs.artifact.repair import lacks
 from blobfs.commit import creates_exclusively
 from blobfs.digest import short
 from blobfs.errors import ArtifactConflictError, IntegrityError
@@ -74,7 +75,7 @@ def write_manifest(store: Store, manifest: Manifest) -> None:
         theirs = store.manifest_at(key)
         if theirs.header.digest == header.digest:
             return
-        if is_pointed_at(store, theirs.header) and _is_there(store, theirs):
+        if is_pointed_at(store, theirs.header) and not lacks(store, theirs):
             raise ArtifactConflictError(
                 f"{store.location.handle(store.layout.root(theirs.header))} is"
                 f" {short(theirs.header.digest)}, a {theirs.header.kind}, and AzureML's hash is"
@@ -93,29 +94,19 @@ def point_at(store: Store, header: Header) -> None:
         if creates_exclusively(store):
             store.backend.create(pointer, data)
             return
-    # Somebody else's, who has the same, or has it under another name: any of them will do.
-    if not store.exclusive or store.backend.read(pointer) != data:
+    # There is one already, perhaps to the same content under another name: both are right.
+    if not is_pointed_at(store, header):
         store.backend.put(pointer, data)
 
 
 def is_pointed_at(store: Store, header: Header) -> bool:
-    """Whether the digest of an artifact leads to its manifest at just this place."""
+    """Whether the digest of an artifact leads to its manifest at just this place.
+
+    A pointer that cannot be used is none: who asks writes a right one.
+    """
     pointer = store.layout.pointer(header.digest) or ""
     try:
-        data = store.backend.read(pointer)
-    except FileNotFoundError:
+        there = decode_pointer(store.backend.read(pointer), pointer)
+    except (FileNotFoundError, IntegrityError):
         return False
-    return decode_pointer(data, pointer) == store.layout.manifest_of(header)
-
-
-def _is_there(store: Store, manifest: Manifest) -> bool:
-    """Whether every object of a manifest is there, with its size."""
-    header = manifest.header
-    wanted = {store.layout.content(header, e): e.size for e in manifest.entries}
-    if header.kind == "file":
-        with suppress(FileNotFoundError):
-            root = store.layout.root(header)
-            return store.backend.head(root).size == wanted[root]
-        return False
-    found = {o.key: o.size for o in store.backend.objects(store.layout.root(header))}
-    return all(found.get(key) == size for key, size in wanted.items())
+    return there == store.layout.manifest_of(header)

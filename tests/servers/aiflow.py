@@ -1,9 +1,8 @@
 """The real AIFlow, its last nightly, installed beside everything and seen only by who asks."""
 
-import sys
 from pathlib import Path
 
-from tests.servers.cache import installed, run
+from tests.servers.cache import packages
 
 AIFLOW = "2023.12.31"
 
@@ -28,11 +27,6 @@ def aiflow() -> Path:
     Raises:
         Unavailable: if it cannot be installed.
     """
-    version = "{}.{}".format(*sys.version_info)
-    return installed(f"ai-flow-nightly-{AIFLOW}-python{version}", _install)
-
-
-def _install(directory: Path) -> None:
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    options = ["--no-deps", "--ignore-requires-python", "--target", str(directory)]
-    run(*pip, *options, *PACKAGES, cwd=directory, DISABLE_SQLALCHEMY_CEXT="1")
+    options = "--no-deps", "--ignore-requires-python"
+    name = f"ai-flow-nightly-{AIFLOW}"
+    return packages(name, *options, *PACKAGES, DISABLE_SQLALCHEMY_CEXT="1")

@@ -1,9 +1,8 @@
 """The real azure-ai-ml, installed beside everything and seen only by who asks."""
 
-import sys
 from pathlib import Path
 
-from tests.servers.cache import installed, run
+from tests.servers.cache import packages
 
 AZUREML = "1.35.2"
 
@@ -24,10 +23,4 @@ def azureml() -> Path:
     Raises:
         Unavailable: if it cannot be installed.
     """
-    version = "{}.{}".format(*sys.version_info)
-    return installed(f"azure-ai-ml-{AZUREML}-python{version}", _install)
-
-
-def _install(directory: Path) -> None:
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    run(*pip, "--target", str(directory), *PACKAGES, cwd=directory)
+    return packages(f"azure-ai-ml-{AZUREML}", *PACKAGES)

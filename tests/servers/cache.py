@@ -5,6 +5,7 @@ import importlib
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -49,6 +50,25 @@ def installed(name: str, make: Callable[[Path], None]) -> Path:
         make(partial)
         partial.rename(place)
     return place
+
+
+def packages(name: str, *arguments: str, **environment: str) -> Path:
+    """Return the directory for PYTHONPATH into which pip installs, for this version of Python.
+
+    Args:
+        name: what is installed and its version.
+        arguments: of `pip install`.
+        environment: variables for it.
+
+    Raises:
+        Unavailable: if it cannot be installed.
+    """
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+
+    def make(directory: Path) -> None:
+        run(*pip, "--target", directory, *arguments, cwd=directory, **environment)
+
+    return installed("{}-python{}.{}".format(name, *sys.version_info), make)
 
 
 def program(name: str, needed_by: str) -> str:

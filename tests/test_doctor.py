@@ -601,6 +601,35 @@ def test_an_interruption_leaves_nothing(name: str, tmp_path: Path) -> None:
     assert names(tmp_path) == []
 
 
+@pytest.mark.parametrize("nth", [1, 4, 15])
+def test_an_interruption_while_a_thread_starts_leaves_nothing(
+    nth: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[threading.Thread] = []
+
+    def start(thread: threading.Thread) -> None:
+        starting(thread)
+        if thread.name == "blobfs-call":
+            begun.append(thread)
+            if len(begun) == nth:  # it runs, and who started it does not know yet
+                raise KeyboardInterrupt
+
+    starting = threading.Thread.start
+    monkeypatch.setattr(threading.Thread, "start", start)
+    put = LocalBackend.put
+
+    def late(self: LocalBackend, key: str, data: bytes, **how: bool) -> None:
+        time.sleep(0.05)
+        put(self, key, data, **how)
+
+    monkeypatch.setattr(LocalBackend, "put", late)
+    with pytest.raises(KeyboardInterrupt):
+        examine(local_place(tmp_path / "new").open())
+    for thread in begun:
+        thread.join()
+    assert names(tmp_path) == []
+
+
 def test_ctrl_c_leaves_nothing_of_a_local_store() -> None:
     chance = random.Random(random.randrange(1 << 32))
     interrupted = 0

@@ -307,21 +307,26 @@ class Patient(Backend):
         return retrying(once)
 
 
-def begin(call: Callable[[], T]) -> "Future[T]":
-    """Call in a thread that nobody has to wait for, not even the end of the process."""
+def begin(call: Callable[[], T], future: "Future[T] | None" = None) -> "Future[T]":
+    """Call in a thread that nobody has to wait for, not even the end of the process.
+
+    Whoever may be interrupted in here brings the future, and knows then what was begun.
+    """
     from concurrent.futures import Future
     from threading import Thread
 
-    future: Future[T] = Future()
+    result: Future[T] = future or Future()
 
     def run() -> None:
+        if not result.set_running_or_notify_cancel():
+            return
         try:
-            future.set_result(call())
+            result.set_result(call())
         except BaseException as error:  # noqa: BLE001 - it is raised where it is waited for
-            future.set_exception(error)
+            result.set_exception(error)
 
     Thread(target=run, daemon=True, name="blobfs-call").start()
-    return future
+    return result
 
 
 def _is_passing(error: BaseException) -> bool:

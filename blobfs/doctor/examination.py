@@ -1,7 +1,7 @@
 """The examination: one check after the other, each for itself, and nothing is left behind."""
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import wait
+from concurrent.futures import Future, wait
 from typing import NamedTuple, TypeVar
 
 from blobfs.backend.patient import begin
@@ -181,16 +181,16 @@ def _within(seconds: float, call: Callable[[], T], bench: Bench) -> T:
     Raises:
         StoreUnavailableError: if it takes longer; it is left alone then.
     """
-    future = begin(call)
+    future: Future[T] = Future()
     try:
-        return future.result(seconds)
+        return begin(call, future).result(seconds)
     except TimeoutError:
         if future.done():
             raise
         bench.is_settled = False
         raise StoreUnavailableError(f"nothing was found out within {seconds:.0f} s") from None
     except BaseException:
-        if not future.done():  # interrupted
+        if not (future.cancel() or future.done()):  # interrupted
             bench.close()
             bench.is_settled &= not wait([future], GRACE).not_done
         raise

@@ -22,11 +22,17 @@ Content = dict[str, tuple[bytes, bool] | None]
 class Around(Protocol):
     """The objects below a store's root, reached without blobfs."""
 
-    def snapshot(self) -> dict[str, bytes]:
-        """Return every object."""
+    def all_keys(self) -> list[str]:
+        """Return the key of every object."""
+        raise NotImplementedError
 
     def read(self, key: str) -> bytes:
         """Return one object."""
+        raise NotImplementedError
+
+    def snapshot(self) -> dict[str, bytes]:
+        """Return every object."""
+        return {key: self.read(key) for key in self.all_keys()}
 
     def write(self, key: str, data: bytes) -> None:
         """Put an object in place of one that may be there."""
@@ -67,24 +73,21 @@ class Place:
         return manager
 
     def keys(self, below: str = "") -> set[str]:
-        return {key for key in self.around.snapshot() if key.startswith(below)}
+        return {key for key in self.around.all_keys() if key.startswith(below)}
 
     def read(self, key: str) -> bytes:
         return self.around.read(key)
 
 
-class Directory:
+class Directory(Around):
     """A directory of this machine, through os."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
 
-    def snapshot(self) -> dict[str, bytes]:
-        return {
-            path.relative_to(self.root).as_posix(): path.read_bytes()
-            for path in self.root.rglob("*")
-            if path.is_file()
-        }
+    def all_keys(self) -> list[str]:
+        files = (path for path in self.root.rglob("*") if path.is_file())
+        return [path.relative_to(self.root).as_posix() for path in files]
 
     def read(self, key: str) -> bytes:
         return (self.root / key).read_bytes()
@@ -99,18 +102,16 @@ class Directory:
         (self.root / key).unlink()
 
 
-class Memory:
+class Memory(Around):
     """fsspec's memory, through its own calls."""
 
     def __init__(self, root: str) -> None:
         self.root = root
         self.filesystem = fsspec.filesystem("memory")
 
-    def snapshot(self) -> dict[str, bytes]:
+    def all_keys(self) -> list[str]:
         found = self.filesystem.find(self.root)
-        return {
-            path.removeprefix(self.root + "/"): self.filesystem.cat_file(path) for path in found
-        }
+        return [path.removeprefix(self.root + "/") for path in found]
 
     def read(self, key: str) -> bytes:
         data = self.filesystem.cat_file(f"{self.root}/{key}")

@@ -17,7 +17,7 @@ import pytest
 import requests
 import yaml
 
-from tests.places import Place
+from tests.places import Around, Place
 
 if TYPE_CHECKING:
     from azure.storage.blob import ContainerClient
@@ -27,7 +27,7 @@ _numbers = count(1)
 BUCKET = "blobfs-tests"
 
 
-class S3Objects:
+class S3Objects(Around):
     """What lies below a prefix of a bucket, by boto3."""
 
     def __init__(self, client: Any, bucket: str, prefix: str) -> None:  # noqa: ANN401 - boto3 has no types
@@ -35,13 +35,12 @@ class S3Objects:
         self.bucket = bucket
         self.prefix = prefix
 
-    def snapshot(self) -> dict[str, bytes]:
+    def all_keys(self) -> list[str]:
         pages = self.client.get_paginator("list_objects_v2").paginate(
             Bucket=self.bucket, Prefix=self.prefix + "/"
         )
-        keys = [found["Key"] for page in pages for found in page.get("Contents", ())]
         below = len(self.prefix) + 1
-        return {key[below:]: self.read(key[below:]) for key in keys}
+        return [found["Key"][below:] for page in pages for found in page.get("Contents", ())]
 
     def read(self, key: str) -> bytes:
         answer = self.client.get_object(Bucket=self.bucket, Key=f"{self.prefix}/{key}")
@@ -89,7 +88,7 @@ HDFS_USER = "blobfs"
 CONTAINER = "blobfs-tests"
 
 
-class AzureBlobs:
+class AzureBlobs(Around):
     """What lies below a prefix of a container, by Azure's own client."""
 
     def __init__(self, container: "ContainerClient", prefix: str) -> None:
@@ -97,11 +96,11 @@ class AzureBlobs:
         self.prefix = prefix
         self._marked: set[str] = set()
 
-    def snapshot(self) -> dict[str, bytes]:
+    def all_keys(self) -> list[str]:
         listing = self.container.list_blobs(f"{self.prefix}/", include=["metadata"])
         names = [blob.name for blob in listing if not (blob.metadata or {}).get("hdi_isfolder")]
         skip = len(self.prefix) + 1
-        return {name[skip:]: self.read(name[skip:]) for name in names}
+        return [name[skip:] for name in names]
 
     def read(self, key: str) -> bytes:
         return self.container.download_blob(f"{self.prefix}/{key}").readall()
@@ -176,21 +175,18 @@ def gen2_account_place() -> Iterator[Place | None]:
             container.delete_blob(name)  # a directory after what is in it
 
 
-class OssObjects:
+class OssObjects(Around):
     """What lies below a prefix of a bucket, by oss2."""
 
     def __init__(self, client: Any, prefix: str) -> None:  # noqa: ANN401 - oss2 has no types
         self.client = client
         self.prefix = prefix
 
-    def snapshot(self) -> dict[str, bytes]:
+    def all_keys(self) -> list[str]:
         import oss2
 
-        keys = [o.key for o in oss2.ObjectIteratorV2(self.client, prefix=self.prefix + "/")]
-        return {
-            key.removeprefix(self.prefix + "/"): self.client.get_object(key).read()
-            for key in keys
-        }
+        found = oss2.ObjectIteratorV2(self.client, prefix=self.prefix + "/")
+        return [one.key.removeprefix(self.prefix + "/") for one in found]
 
     def read(self, key: str) -> bytes:
         data = self.client.get_object(f"{self.prefix}/{key}").read()
@@ -234,16 +230,17 @@ def oss_place(server: Any, *, url: str | None = None, **options: object) -> Plac
     return Place({"blob_manager_class": "oss", "blob_manager_config": config}, objects)
 
 
-class HdfsFiles:
+class HdfsFiles(Around):
     """What lies below a directory of HDFS, by plain WebHDFS requests."""
 
     def __init__(self, server: Any, root: str) -> None:  # noqa: ANN401 - an HDFS
         self.base = f"http://{server.host}:{server.http_port}/webhdfs/v1"
         self.root = root
         self.session = requests.Session()
+        self.session.trust_env = False
 
-    def snapshot(self) -> dict[str, bytes]:
-        return {key: self.read(key) for key in self._keys("")}
+    def all_keys(self) -> list[str]:
+        return list(self._keys(""))
 
     def read(self, key: str) -> bytes:
         return self.ask("GET", "OPEN", key).content

@@ -125,7 +125,7 @@ def rounds_of(source: Path, tmp_path: Path, rounds: int) -> None:
 def test_interrupted_upload_leaves_at_once_and_nothing_visible(
     source: Path, tmp_path: Path
 ) -> None:
-    rounds_of(source, tmp_path, 20)
+    rounds_of(source, tmp_path, 10)
 
 
 @pytest.mark.soak

@@ -42,7 +42,10 @@ class TestS3BlobManager(ManagerTests, AzureMLTests):
         return s3_place(moto)
 
 
+@pytest.mark.soak
 class TestS3BlobManagerByFsspec(ManagerTests):
+    """s3fs against moto; by default it runs against a real server."""
+
     signs = True
     manager = "s3"
     decides_races = True

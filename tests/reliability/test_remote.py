@@ -90,7 +90,7 @@ def scene(
 def test_an_end_at_any_request_breaks_nothing(
     scene: Scene, carried_out: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _ends(scene, monkeypatch, every=30 // scene.few(10), carried_out=carried_out)
+    _ends(scene, monkeypatch, every=30 // scene.few(6), carried_out=carried_out)
 
 
 @pytest.mark.soak
@@ -193,7 +193,7 @@ def _within_tries(operation: Callable[[], object], tries: int = 8) -> bool:
 
 
 def test_three_requests_in_ten_fail_and_nothing_is_lost(scene: Scene) -> None:
-    _under_faults(scene, scene.few(10))
+    _under_faults(scene, scene.few(6))
 
 
 @pytest.mark.soak
@@ -269,7 +269,7 @@ def _run_for(arguments: list[str], environment: dict[str, str], seconds: float) 
 
 
 def test_killed_processes_leave_nothing_broken(scene: Scene) -> None:
-    _kills(scene, scene.few(3))
+    _kills(scene, scene.few(2))
 
 
 @pytest.mark.soak

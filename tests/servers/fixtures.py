@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import cache
 from typing import TypeVar
 
 import pytest
@@ -20,13 +21,13 @@ AnyServer = TypeVar("AnyServer", bound=Server)
 
 @pytest.fixture(scope="session")
 def moto() -> Iterator[Moto]:
-    with started(Moto()) as server:
+    with parsed_once(), started(Moto()) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def versitygw() -> Iterator[VersityGateway]:
-    with started(VersityGateway()) as server:
+    with parsed_once(), started(VersityGateway()) as server:
         yield server
 
 
@@ -52,6 +53,21 @@ def oss_server() -> Iterator[OssServer]:
 def hdfs() -> Iterator[Hdfs]:
     with started(Hdfs()) as server:
         yield server
+
+
+@contextmanager
+def parsed_once() -> Iterator[None]:
+    """Let botocore read its descriptions of services once, not for each filesystem."""
+    from botocore.loaders import JSONFileLoader
+
+    @cache
+    def load_file(path: str) -> object:
+        return parse(JSONFileLoader(), path)
+
+    parse = JSONFileLoader.load_file
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(JSONFileLoader, "load_file", lambda _, path: load_file(path))
+        yield
 
 
 @contextmanager

@@ -210,7 +210,7 @@ def test_an_upload_of_blobfs_that_ended_at_any_request_is_finished_by_azureml(
     with proxied(both.server) as proxy:
         blobfs.upload(proj, store=both.store(url=proxy.url), name="mine", version="7")
         requests = len(proxy.requests)
-        for number in range(0, requests, 6 if both.kind == "gen2" else 1):
+        for number in range(0, requests, 8 if both.kind == "gen2" else 2):
             both.container = both.server.container(f"{name}-{number}")
             proxy.reset()
             if carried_out:

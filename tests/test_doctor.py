@@ -633,7 +633,7 @@ def test_an_interruption_while_a_thread_starts_leaves_nothing(
 def test_ctrl_c_leaves_nothing_of_a_local_store() -> None:
     chance = random.Random(random.randrange(1 << 32))
     interrupted = 0
-    for _ in range(12):
+    for _ in range(8):
         process = start("doctor", "local")
         time.sleep(chance.random() * 0.4)
         seconds, said = interrupt(process, signal.SIGINT)

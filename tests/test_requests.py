@@ -11,7 +11,7 @@ from tests.places import Place, content, hex_of, write_tree
 from tests.remote import REMOTE, remotes
 from tests.servers.proxy import Proxy, Request
 
-MANY, FEW = 5000, 200
+MANY, FEW = 5000, 100
 """Files of the tree that changes; 1 % of them do."""
 
 SIZE = 1000

@@ -27,7 +27,7 @@ def test_an_error_of_a_system_call_is_told_in_our_words_and_a_retry_converges(
 ) -> None:
     """Some calls, each with one of the errors; which ones, the day's chance decides."""
     names = list(enumerate(names_of(kind(tmp_path / "first").run), 1))
-    some = names[random.randrange(4) :: 4]
+    some = names[random.randrange(6) :: 6]
     _nothing(
         w
         for n, name in some
@@ -54,7 +54,7 @@ def test_a_disk_that_is_full_from_some_moment_on_leaves_nothing_half(
     kind: type[Scene], tmp_path: Path
 ) -> None:
     last = len(names_of(kind(tmp_path / "first").run))
-    moments = range(random.randrange(1, 13), last, 12)
+    moments = range(random.randrange(1, 19), last, 18)
     _nothing(w for n in moments for w in _fault(kind, tmp_path / str(n), filling(n)))
 
 

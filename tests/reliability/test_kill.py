@@ -41,7 +41,7 @@ def test_a_process_that_ends_before_or_after_any_change_of_the_disk_breaks_nothi
         with buried(), suppress(Dead), passing(dying(number, before=before)):
             scene.run()
 
-    _boundaries(kind, tmp_path, end, every=5)
+    _boundaries(kind, tmp_path, end, every=8)
 
 
 @pytest.mark.soak
@@ -78,7 +78,7 @@ def test_one_store_survives_one_kill_after_another(kind: type[Scene], tmp_path: 
     scene = kind(tmp_path / "scene")
     numbers = random.Random(7)
     last = len(names_of(kind(tmp_path / "first").run))
-    for number in sorted((numbers.randint(1, last) for _ in range(25)), reverse=True):
+    for number in sorted((numbers.randint(1, last) for _ in range(15)), reverse=True):
         in_child(partial(_killed, scene, number, before=True))
         assert not scene.broken(), f"seed 7, killed before call {number}"
     assert not list(_after(scene))

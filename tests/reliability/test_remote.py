@@ -269,7 +269,7 @@ def _run_for(arguments: list[str], environment: dict[str, str], seconds: float) 
 
 
 def test_killed_processes_leave_nothing_broken(scene: Scene) -> None:
-    _kills(scene, scene.few(2))
+    _kills(scene, scene.few(3))
 
 
 @pytest.mark.soak
